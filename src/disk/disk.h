@@ -32,11 +32,11 @@ struct disk_ops {
 
 /* What tells this disk from others. Empty strings where unknown. */
 struct disk_identity {
-	char path[256];	 /* "/dev/sda", "sda.img" */
+	char path[256]; /* "/dev/sda", "sda.img" */
 	char model[64];
 	char serial[64];
-	char wwn[64];	 /* "0x5000c500a1b2c3d4", "eui.0025…" */
-	char bus[16];	 /* "sata", "nvme", "virtio", "usb", "file" … */
+	char wwn[64]; /* "0x5000c500a1b2c3d4", "eui.0025…" */
+	char bus[16]; /* "sata", "nvme", "virtio", "usb", "file" … */
 };
 
 /* Embedded as the first member of each implementation's own struct. */
@@ -57,14 +57,17 @@ enum disk_open_flags {
 };
 
 /* Opens a block device or a raw image file. sector_bytes: 0 takes the device's own, or 512 for files.
- * A device opened without DISK_WRITE is set read-only in the kernel until it is closed.
+ * A device opened without DISK_WRITE is set read-only in the kernel until it is closed, except where somebody else
+ * uses it (a mounted file system would break): that gives a warning in the log. Opening claims the device either way, so
+ * nobody mounts it meanwhile; with DISK_EXCLUSIVE a claim of somebody else is an error.
  * 0, -ENOENT, -EBUSY, -EACCES, -EINVAL (neither device nor file, size 0) … The caller closes *out. */
 int disk_open_file(const char *path, unsigned flags, uint32_t sector_bytes, struct disk **out, struct error *err);
 
 /* A disk in memory of its own, zeros at first. 0 or -ENOMEM. */
 int disk_open_memory(uint64_t size_bytes, uint32_t sector_bytes, struct disk **out, struct error *err);
 /* Over bytes that the caller keeps alive and unchanged; read-only. */
-int disk_open_bytes(const void *bytes, uint64_t size_bytes, uint32_t sector_bytes, struct disk **out, struct error *err);
+int disk_open_bytes(const void *bytes, uint64_t size_bytes, uint32_t sector_bytes, struct disk **out,
+		    struct error *err);
 
 /* A disk around `under` that refuses writes and discards with -EROFS. Owns `under` only after success. */
 int disk_wrap_read_only(struct disk *under, struct disk **out, struct error *err);

@@ -24,29 +24,30 @@ int fs_view_read(const struct fs_view *v, void *buf, size_t len, uint64_t offset
 
 /* What open() found out. */
 struct fs_info {
-	char kind[16];		 /* "ntfs", "fat12", "fat16", "fat32", "ext2", "ext3", "ext4" */
-	char label[64];		 /* UTF-8, "" when none */
-	char uuid[40];		 /* as the field writes it: "1234-ABCD" for FAT, 16 hex digits for NTFS, a UUID for ext */
+	char kind[16];	/* "ntfs", "fat12", "fat16", "fat32", "ext2", "ext3", "ext4" */
+	char label[64]; /* UTF-8, "" when none */
+	char uuid[40];	/* as the field writes it: "1234-ABCD" for FAT, 16 hex digits for NTFS, a UUID for ext */
 	uint32_t cluster_bytes;	 /* the allocation unit: 512 bytes to 2 MiB */
 	uint64_t cluster_offset; /* where units start, from the view's start: FAT's data area; else 0 */
 	uint64_t size_bytes;	 /* the file system's own size; the rest of the region is copied raw */
 	uint64_t used_bytes;	 /* the sum of what next_used() gives */
 	uint64_t metadata_bytes; /* the part of it that the reader knows to be no file's content */
-	char note[300];		 /* "" or what a person should know: "the volume is marked dirty", "Windows is hibernated" */
+	char note[300]; /* "" or what a person should know: "the volume is marked dirty", "Windows is hibernated" */
 };
 
-/* A file's identity, for cutters that follow files (next_file may be NULL: no file walk). Pointers live until the next call. */
+/* A file's identity, for cutters that follow files (next_file may be NULL: no file walk). Pointers live until the next
+ * call. */
 struct fs_file {
-	uint64_t id;		    /* inode or MFT record number */
-	uint64_t parent;	    /* id of the folder that holds it (the first one found) */
-	const char *name;	    /* UTF-8 as far as it can be; "" when unknown */
-	const char *stream;	    /* NTFS alternate stream; "" for the main content */
+	uint64_t id;	    /* inode or MFT record number */
+	uint64_t parent;    /* id of the folder that holds it (the first one found) */
+	const char *name;   /* UTF-8 as far as it can be; "" when unknown */
+	const char *stream; /* NTFS alternate stream; "" for the main content */
 	uint64_t size_bytes;
 	const struct fs_file_extent {
 		uint64_t file_offset; /* bytes from the start of the file's content */
 		uint64_t offset;      /* bytes from the start of the view */
 		uint64_t length;
-	} *extents;
+	} * extents;
 	size_t n_extents;
 };
 
@@ -75,7 +76,8 @@ extern const struct fs_reader *const fs_readers[];
 const struct fs_reader *fs_probe(const struct fs_view *v);
 
 /* The whole used map of a region, checked (ascending, inside the view, sum equals info->used_bytes) at one choke point.
- * 0; -ERR_FORMAT: copy the region whole, err says why, info->kind is still set; -ENOENT: no reader knows it; others: failed. */
+ * 0; -ERR_FORMAT: copy the region whole, err says why, info->kind is still set; -ENOENT: no reader knows it; others:
+ * failed. */
 int fs_used_map(const struct fs_view *v, struct extents *used, struct fs_info *info, struct error *err);
 
 #endif

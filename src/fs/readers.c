@@ -2,5 +2,6 @@
 #include "fs/fs.h"
 
 const struct fs_reader *const fs_readers[] = {
+	&fs_ntfs_reader,
 	NULL,
 };

@@ -21,24 +21,24 @@ struct region {
 	uint64_t start;	 /* bytes from the start of the disk */
 	uint64_t length; /* bytes, > 0 */
 	enum region_role role;
-	unsigned number;      /* partition number as the kernel counts, from 1; 0 for others and for a bare file system */
-	char type[40];	      /* GPT type GUID or MBR type ("0x07"); "" for others */
-	char uuid[40];	      /* GPT partition GUID; "" elsewhere */
-	char label[112];      /* GPT partition name in UTF-8 */
-	uint64_t attributes;  /* GPT attribute bits; MBR: 0x80 when active */
+	unsigned number; /* partition number as the kernel counts, from 1; 0 for others and for a bare file system */
+	char type[40];	 /* GPT type GUID or MBR type ("0x07"); "" for others */
+	char uuid[40];	 /* GPT partition GUID; "" elsewhere */
+	char label[112]; /* GPT partition name in UTF-8 */
+	uint64_t attributes; /* GPT attribute bits; MBR: 0x80 when active */
 };
 
 enum layout_table { LAYOUT_NONE, LAYOUT_MBR, LAYOUT_GPT };
 
 struct layout {
 	enum layout_table table;
-	char disk_id[40];	/* GPT disk GUID or MBR disk signature "0x1234abcd" */
-	uint64_t size_bytes;	/* of the disk */
+	char disk_id[40];    /* GPT disk GUID or MBR disk signature "0x1234abcd" */
+	uint64_t size_bytes; /* of the disk */
 	uint32_t sector_bytes;
 	struct region *regions; /* ascending, without holes or overlaps, covering the whole disk */
 	size_t n;
-	bool damaged;		/* something is wrong that a person should know; note says what */
-	char note[400];		/* "" or sentences */
+	bool damaged;	/* something is wrong that a person should know; note says what */
+	char note[400]; /* "" or sentences */
 };
 
 /* Reads the table of a disk. A primary GPT that is damaged is replaced by the backup (damaged is set); a table

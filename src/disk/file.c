@@ -166,11 +166,8 @@ static int open_failed(const char *path, unsigned flags, int code, struct error 
 {
 	if (code == EBUSY)
 		return error_set(err, -EBUSY, "%s is in use: unmount what is on it, and stop what uses it", path);
-	if ((code == EACCES || code == EPERM || code == EROFS) && (flags & DISK_WRITE))
-		return error_errno(err, code,
-				   "cannot open %s for writing (it needs root, and the device must not be "
-				   "set read-only, see blockdev --getro)",
-				   path);
+	if ((code == EACCES || code == EPERM) && (flags & DISK_WRITE))
+		return error_errno(err, code, "cannot open %s for writing, which needs root", path);
 	return error_errno(err, code, "cannot open %s", path);
 }
 
@@ -196,6 +193,19 @@ static int open_main(struct file_disk *f, const char *path, unsigned flags, bool
 	if (fstat(f->d.fd, &st) < 0 || st.st_dev != before.st_dev || st.st_ino != before.st_ino ||
 	    st.st_rdev != before.st_rdev)
 		return error_set(err, -EINVAL, "%s changed while it was opened, try again", path);
+	return 0;
+}
+
+/* The kernel lets a device that is set read-only be opened for writing, and refuses each write. */
+static int check_writable(const struct file_disk *f, const char *path, struct error *err)
+{
+	int ro = 0;
+
+	if (f->is_block && !ioctl(f->d.fd, BLKROGET, &ro) && ro)
+		return error_set(
+			err, -EROFS,
+			"%s is set read-only; when it is no write-protected medium, blockdev --setrw %s undoes that",
+			path, path);
 	return 0;
 }
 
@@ -298,6 +308,8 @@ int disk_open_file(const char *path, unsigned flags, uint32_t sector_bytes, stru
 	f->d.read_only = !(flags & DISK_WRITE);
 	snprintf(f->d.identity.path, sizeof f->d.identity.path, "%s", path);
 	rc = open_main(f, path, flags, &alone, err);
+	if (!rc && !f->d.read_only)
+		rc = check_writable(f, path, err);
 	if (!rc)
 		rc = read_geometry(f, path, sector_bytes, err);
 	if (rc < 0) {

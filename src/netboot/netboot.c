@@ -78,6 +78,8 @@ static int check_base(const struct netboot_arming *a, struct error *err)
 	slash = strchr(a->base + sizeof scheme - 1, '/');
 	if (!slash || slash == a->base + sizeof scheme - 1 || a->base[strlen(a->base) - 1] == '/')
 		return error_set(err, -ERR_USAGE, "the boot address of %s lacks a server or a path", a->host);
+	if (strlen(a->base) > NETBOOT_BASE_MAX)
+		return error_set(err, -ERR_USAGE, "the boot address of %s is longer than %d bytes", a->host, NETBOOT_BASE_MAX);
 	return 0;
 }
 

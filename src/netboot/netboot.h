@@ -19,6 +19,7 @@
 #include "base/error.h"
 
 #define NETBOOT_MAC_BYTES 6
+#define NETBOOT_BASE_MAX 200 /* so that it fits DHCP's boot file option with an object's name behind it */
 #define NETBOOT_MAC_TEXT 18 /* "aa:bb:cc:dd:ee:ff" and its end */
 
 /* What one host boots, once. All texts are copied. */

@@ -1,0 +1,19 @@
+/* The UDP sockets of the boot service: opened with privileges, used without. */
+#ifndef G4L_NETBOOT_SOCKETS_H
+#define G4L_NETBOOT_SOCKETS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* The first IPv4 address of an interface. 0, or -ERR_USAGE with the sentence in err. */
+int sockets_address(const char *interface, struct in_addr *address, struct error *err);
+
+/* A non-blocking, close-on-exec UDP socket that hears one interface only and may broadcast. any: bound to all
+ * addresses, as a DHCP server needs it to hear broadcasts; else to address. An fd (64 or higher, out of the way of
+ * the numbers that a child gets them under), or a negative code. */
+int sockets_udp(const char *interface, const struct in_addr *address, bool any, uint16_t port, struct error *err);
+
+#endif

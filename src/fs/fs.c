@@ -86,17 +86,14 @@ static int collect(const struct fs_reader *reader, void *fs, const struct fs_vie
 	return rc;
 }
 
-int fs_used_map(const struct fs_view *v, struct extents *used, struct fs_info *info, struct error *err)
+int fs_used_map_by(const struct fs_reader *reader, const struct fs_view *v, struct extents *used, struct fs_info *info,
+		   struct error *err)
 {
-	const struct fs_reader *reader;
 	void *fs = NULL;
 	int rc;
 
 	*used = (struct extents){0};
 	*info = (struct fs_info){0};
-	reader = fs_probe(v);
-	if (!reader)
-		return error_set(err, -ENOENT, "no reader knows what is in this region");
 	rc = reader->open(v, &fs, info, err);
 	if (rc < 0)
 		goto out;
@@ -114,4 +111,15 @@ out:
 	if (rc < 0)
 		extents_free(used);
 	return rc;
+}
+
+int fs_used_map(const struct fs_view *v, struct extents *used, struct fs_info *info, struct error *err)
+{
+	const struct fs_reader *reader = fs_probe(v);
+
+	if (reader)
+		return fs_used_map_by(reader, v, used, info, err);
+	*used = (struct extents){0};
+	*info = (struct fs_info){0};
+	return error_set(err, -ENOENT, "no reader knows what is in this region");
 }

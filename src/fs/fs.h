@@ -79,5 +79,8 @@ const struct fs_reader *fs_probe(const struct fs_view *v);
  * 0; -ERR_FORMAT: copy the region whole, err says why, info->kind is still set; -ENOENT: no reader knows it; others:
  * failed. */
 int fs_used_map(const struct fs_view *v, struct extents *used, struct fs_info *info, struct error *err);
+/* The same with a reader that was chosen already. */
+int fs_used_map_by(const struct fs_reader *reader, const struct fs_view *v, struct extents *used, struct fs_info *info,
+		   struct error *err);
 
 #endif

@@ -3,5 +3,6 @@
 
 const struct fs_reader *const fs_readers[] = {
 	&fs_ntfs_reader,
+	&fs_ext_reader,
 	NULL,
 };

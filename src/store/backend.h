@@ -40,8 +40,9 @@ struct store_backend {
 /* A folder of a file system. create_dir: make it when it is missing. 0; -ERR_UNREACHABLE when it is not there. */
 int store_directory_open(const char *path, int create_dir, struct store_backend **out, struct error *err);
 
-/* Called before each operation of a fault backend with its running number (from 1). Returns 0 to let it through, or the
- * negative code it shall fail with. */
+/* Called before each operation of a fault backend with its running number (from 1). Returns 0 to let it through, the
+ * negative code it shall fail with, or a positive code: it is carried out, and then reported as failed with minus that code
+ * (an answer that was lost). The wrapper closes what is under it. */
 typedef int store_fault_fn(void *arg, uint64_t nth, const char *op, const char *name);
 int store_fault_wrap(struct store_backend *under, store_fault_fn *fn, void *arg, struct store_backend **out, struct error *err);
 

@@ -35,11 +35,20 @@ int store_open_sink(struct store *s, struct chunk_sink **out, struct error *err)
 /* A source for restores and verification; likewise. */
 int store_open_source(struct store *s, struct chunk_source **out, struct error *err);
 
+/* For a server that passes chunks on without unpacking them: frames whose envelope was checked, and with verify also the content.
+ * frame NULL: the chunk is missing or damaged, and problem says so; got() decides whether to go on. Both live during the call.
+ * The receiver must check the hash. in_order: got() is called in the order of the hashes, else as the packs are read best. The
+ * caller holds an open source meanwhile. 0; what got() returned; -errno. */
+typedef int store_frame_fn(void *arg, size_t index, const struct chunk_frame *frame, const struct error *problem);
+int store_get_frames(struct store *s, const struct hash *hashes, size_t n, bool in_order, bool verify, store_frame_fn *got,
+		     void *arg, uint64_t *fetched_bytes, struct error *err);
+
 /* One line of a listing. Ordered by time, oldest first. */
 struct store_snapshot {
 	char id[SNAPSHOT_ID_BYTES];
 	char host[64];
 	int64_t time;
+	bool damaged; /* it is there but cannot be read; time is 0 */
 };
 /* host NULL: all. The caller frees *list. */
 int store_list_snapshots(struct store *s, const char *host, struct store_snapshot **list, size_t *n, struct error *err);

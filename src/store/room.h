@@ -131,14 +131,27 @@ struct store_walk {
 	struct store *store;
 	/* Chunks that the snapshot needs, in batches; plain_bytes 0: not told (roots and segments). Returns 0 to go on. */
 	int (*need)(void *arg, const struct recipe_chunk *chunks, size_t n, struct error *err);
-	/* True when a segment's chunks were reported before and need not be read again; NULL: never. */
+	/* True when a segment need not be read again; NULL: never. */
 	bool (*known)(void *arg, const struct hash *segment);
+	/* All of a segment's chunks were reported; may be NULL. */
+	int (*walked)(void *arg, const struct hash *segment, struct error *err);
 	void *arg;
 };
 /* 0; -ERR_DAMAGED when a root or segment is missing, unreadable or breaks a rule; what need() returned. */
 int store_walk_snapshot(const struct store_walk *w, const struct snapshot *snapshot, struct error *err);
 /* Checks that every chunk of the snapshot is in the store with the right size. 0; -ERR_DAMAGED. */
 int store_check_needs(struct store *s, const struct snapshot *snapshot, struct error *err);
+
+/* set.c: a set of hashes. Zero-initialise; store_set_clear() when done. */
+struct store_set {
+	struct hash *at;
+	size_t n, size;
+	bool has_zero; /* the hash of zeros marks free places */
+};
+void store_set_clear(struct store_set *set);
+bool store_set_has(const struct store_set *set, const struct hash *hash);
+/* 0, 1 when it was there already, -ENOMEM. */
+int store_set_add(struct store_set *set, const struct hash *hash);
 
 /* snapshots.c */
 char *store_snapshot_name(const char *host, const char *id, char to[STORE_SNAPSHOT_NAME_BYTES]);

@@ -41,6 +41,8 @@ static int got_segment(void *arg, size_t number, const uint8_t *plain, size_t pl
 	}
 	if (r == 0)
 		r = k->w->need(k->w->arg, s.chunks, s.n_chunks, k->err);
+	if (r == 0 && k->w->walked)
+		r = k->w->walked(k->w->arg, &k->entries[i].segment, k->err);
 	recipe_segment_clear(&s);
 	return r;
 }

@@ -77,10 +77,8 @@ struct bootd {
 	const char *dir, *user;
 };
 
-static void send_event(void *arg, const struct netboot_event *event)
+static void send_event(struct bootd *b, const struct netboot_event *event)
 {
-	struct bootd *b = arg;
-
 	if (b->control.out.len < EVENT_BACKLOG)
 		control_put_event(&b->control.out, event);
 }
@@ -117,6 +115,12 @@ static void forget_news(struct bootd *b, const uint8_t mac[NETBOOT_MAC_BYTES])
 		if (!memcmp(b->recent[i].mac, mac, NETBOOT_MAC_BYTES))
 			b->recent[i].seen_ms = 0;
 	}
+}
+
+static void tftpd_event(void *arg, const struct netboot_event *event)
+{
+	if (event->kind != NETBOOT_STRANGER || is_news(arg, event))
+		send_event(arg, event);
 }
 
 static int send_answer(const struct port *p, const struct proxy_answer *answer)
@@ -249,7 +253,7 @@ static int add_interface(struct bootd *b, size_t index, struct error *err)
 
 static int start(struct bootd *b, struct error *err)
 {
-	struct tftpd_config config = {.armed = &b->armed, .event = send_event, .event_arg = b};
+	struct tftpd_config config = {.armed = &b->armed, .event = tftpd_event, .event_arg = b};
 	int ret;
 
 	b->dir_fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -42,7 +42,7 @@ struct transfer {
 	int file_fd;	 /* or -1, and then the bytes are in menu */
 	struct buf menu;
 	bool is_menu;
-	char name[TFTP_NAME_MAX + 1];
+	struct tftp_request request;
 	struct tftp_sender sender;
 };
 
@@ -163,15 +163,15 @@ static void report(struct transfer *x)
 {
 	struct netboot_event event = {.kind = x->is_menu ? NETBOOT_MENU : NETBOOT_LOADER};
 	const struct netboot_arming *arming = NULL;
-	char name[sizeof x->name];
+	char name[sizeof x->request.name];
 
 	event.has_mac = find_mac(x->listener, &x->client, event.mac);
 	if (!event.has_mac && x->is_menu)
-		event.has_mac = netboot_mac_parse(strrchr(x->name, '/') + 4, event.mac) == 0;
+		event.has_mac = netboot_mac_parse(strrchr(x->request.name, '/') + 4, event.mac) == 0;
 	if (event.has_mac)
 		arming = armed_find(x->server->config.armed, event.mac);
 	snprintf(event.text, sizeof event.text, "%s has fetched %s", arming ? arming->host : inet_ntoa(x->client.sin_addr),
-		 text_printable(x->name, name, sizeof name));
+		 text_printable(x->request.name, name, sizeof name));
 	x->server->config.event(x->server->config.event_arg, &event);
 }
 
@@ -179,11 +179,11 @@ static void report_failure(struct transfer *x)
 {
 	struct netboot_event event = {.kind = NETBOOT_ERROR};
 	const char *why = x->sender.state == TFTP_TIMED_OUT ? "it does not answer any more" : "it cannot be read";
-	char name[sizeof x->name];
+	char name[sizeof x->request.name];
 
 	event.has_mac = find_mac(x->listener, &x->client, event.mac);
 	snprintf(event.text, sizeof event.text, "%s could not be sent to %s: %s",
-		 text_printable(x->name, name, sizeof name), inet_ntoa(x->client.sin_addr), why);
+		 text_printable(x->request.name, name, sizeof name), inet_ntoa(x->client.sin_addr), why);
 	x->server->config.event(x->server->config.event_arg, &event);
 }
 
@@ -223,6 +223,17 @@ static bool menu_name(const char *name, uint8_t mac[NETBOOT_MAC_BYTES], bool *va
 	return true;
 }
 
+static void report_stranger(const struct transfer *x, const uint8_t mac[NETBOOT_MAC_BYTES])
+{
+	struct netboot_event event = {.kind = NETBOOT_STRANGER, .has_mac = true};
+	char name[sizeof x->request.name];
+
+	memcpy(event.mac, mac, sizeof event.mac);
+	snprintf(event.text, sizeof event.text, "a machine that is not armed (%s) asked for %s; it was refused",
+		 inet_ntoa(x->client.sin_addr), text_printable(x->request.name, name, sizeof name));
+	x->server->config.event(x->server->config.event_arg, &event);
+}
+
 /* Opens what the request names. 0, or -1 with the text that the client is told. */
 static int open_source(struct transfer *x, const char **why)
 {
@@ -234,10 +245,11 @@ static int open_source(struct transfer *x, const char **why)
 	*why = "there is no such file";
 	if (known && !armed_find(armed, own)) {
 		*why = "this machine is not to boot from the network now";
+		report_stranger(x, own);
 		return -1;
 	}
-	if (!menu_name(x->name, mac, &valid)) {
-		x->file_fd = tftpd_open_file(x->server->config.dir_fd, x->name);
+	if (!menu_name(x->request.name, mac, &valid)) {
+		x->file_fd = tftpd_open_file(x->server->config.dir_fd, x->request.name);
 		return x->file_fd < 0 ? -1 : 0;
 	}
 	arming = valid ? armed_find(armed, mac) : NULL;
@@ -288,7 +300,7 @@ static void start_transfer(struct listener *l, const struct sockaddr_in *client,
 	x->listener = l;
 	x->client = *client;
 	x->fd = x->file_fd = -1;
-	memcpy(x->name, request->name, sizeof x->name);
+	x->request = *request;
 	if (open_source(x, &why) < 0) {
 		send_error(l, client, TFTP_ERROR_NOT_FOUND, why);
 		goto fail;
@@ -297,7 +309,7 @@ static void start_transfer(struct listener *l, const struct sockaddr_in *client,
 	source.read = x->is_menu ? read_menu : read_file;
 	source.size = x->menu.len;
 	if (open_socket(x) < 0 || (!x->is_menu && fstat(x->file_fd, &st) < 0)) {
-		log_warning("no TFTP transfer of %s: %s", x->name, strerror(errno));
+		log_warning("no TFTP transfer of %s: %s", x->request.name, strerror(errno));
 		send_error(l, client, TFTP_ERROR_OTHER, "out of resources");
 		goto fail;
 	}
@@ -312,24 +324,40 @@ fail:
 	transfer_free(x);
 }
 
-/* True when a transfer to this very port runs (the request was repeated), or the host has too many. */
-static bool is_repeated(struct tftpd *t, const struct listener *l, const struct sockaddr_in *client)
+/*
+ * A request from a port that a transfer goes to already. True when it is the same one again, before anything was
+ * acknowledged: our first packet was lost and goes out once more. Otherwise the client has left that transfer (loaders
+ * use one port for file after file) and it ends.
+ */
+static bool is_repeated(struct transfer *x, const struct tftp_request *request)
+{
+	/* Its last packets may wait unread behind this request. */
+	x->watch.ready(&x->watch);
+	if (x->sender.state != TFTP_RUNNING)
+		return false;
+	if (x->sender.acked == 0 && !memcmp(&x->request, request, sizeof *request)) {
+		tftp_sender_repeat(&x->sender, clock_ms());
+		return true;
+	}
+	x->sender.state = TFTP_DECLINED;
+	return false;
+}
+
+static void handle_request(struct listener *l, const struct sockaddr_in *client, const struct tftp_request *request)
 {
 	unsigned of_host = 0;
 
-	for (struct transfer *x = t->transfers; x; x = x->next) {
-		if (x->sender.state != TFTP_RUNNING || x->client.sin_addr.s_addr != client->sin_addr.s_addr)
+	for (struct transfer *x = l->server->transfers; x; x = x->next) {
+		if (x->client.sin_addr.s_addr != client->sin_addr.s_addr)
 			continue;
-		of_host++;
-		if (x->client.sin_port == client->sin_port) {
-			tftp_sender_repeat(&x->sender, clock_ms());
-			return true;
-		}
+		if (x->client.sin_port == client->sin_port && is_repeated(x, request))
+			return;
+		of_host += x->sender.state == TFTP_RUNNING;
 	}
-	if (of_host < TRANSFERS_PER_HOST && t->count < TRANSFERS_MAX)
-		return false;
-	send_error(l, client, TFTP_ERROR_OTHER, "too many transfers");
-	return true;
+	if (of_host < TRANSFERS_PER_HOST && l->server->count < TRANSFERS_MAX)
+		start_transfer(l, client, request);
+	else
+		send_error(l, client, TFTP_ERROR_OTHER, "too many transfers");
 }
 
 static void listener_ready(struct tftpd_watch *watch)
@@ -352,8 +380,8 @@ static void listener_ready(struct tftpd_watch *watch)
 			continue;
 		if (ret < 0)
 			send_error(l, &client, tftp_error_of(ret), why);
-		else if (!is_repeated(l->server, l, &client))
-			start_transfer(l, &client, &request);
+		else
+			handle_request(l, &client, &request);
 	}
 }
 

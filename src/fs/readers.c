@@ -4,5 +4,6 @@
 const struct fs_reader *const fs_readers[] = {
 	&fs_ntfs_reader,
 	&fs_ext_reader,
+	&fs_fat_reader,
 	NULL,
 };

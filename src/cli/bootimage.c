@@ -64,7 +64,7 @@ static int run(const struct cli_args *args, struct error *err)
 
 	if (strcmp(args->operands[0], "build") != 0)
 		return error_set(err, -ERR_USAGE, "g4l bootimage knows build, not '%s'", args->operands[0]);
-	r = locate("../../boot/build-image", G4L_LIBEXEC "/build-image", script, err);
+	r = locate("../../boot/build-image", G4L_LIBEXEC "/boot/build-image", script, err);
 	if (r == 0 && !cli_flag(args, "agent"))
 		r = locate("../agent/g4l-agent", G4L_LIBEXEC "/g4l-agent", agent, err);
 	if (r < 0)

@@ -134,14 +134,17 @@ void wire_client_set_limit(struct wire_client *c, uint32_t limit_ms)
 	atomic_store(&c->limit_ms, limit_ms);
 }
 
+enum ask_how { ASK_ALWAYS, ASK_ONCE, ASK_OF_JOB };
+
 /* A request with a JSON body (which is freed) and a JSON answer. */
-static int ask(struct wire_client *c, const char *path, int encoded, struct buf *body, bool once, struct buf *answer,
-	       struct error *err)
+static int ask(struct wire_client *c, const char *path, int encoded, struct buf *body, enum ask_how how,
+	       struct buf *answer, struct error *err)
 {
 	struct wire_request r = {.path = path,
 				 .body = body->data,
 				 .body_bytes = body->len,
-				 .once = once,
+				 .once = how == ASK_ONCE,
+				 .of_job = how == ASK_OF_JOB,
 				 .answer = answer,
 				 .answer_max = WIRE_MAX_JSON_BYTES};
 	int rc;
@@ -160,7 +163,7 @@ static int ask(struct wire_client *c, const char *path, int encoded, struct buf 
 int wire_client_hello(struct wire_client *c, const struct wire_hello *hello, struct wire_job *job, struct error *err)
 {
 	struct buf body = {0}, answer = {0};
-	int rc = ask(c, "/agent/v1/hello", wire_hello_encode(hello, &body), &body, false, &answer, err);
+	int rc = ask(c, "/agent/v1/hello", wire_hello_encode(hello, &body), &body, ASK_OF_JOB, &answer, err);
 
 	if (rc == 0) {
 		rc = wire_job_decode(answer.data, answer.len, job, err);
@@ -176,7 +179,7 @@ int wire_client_hello(struct wire_client *c, const struct wire_hello *hello, str
 int wire_client_progress(struct wire_client *c, const struct wire_progress *p, bool *cancel, struct error *err)
 {
 	struct buf body = {0}, answer = {0};
-	int rc = ask(c, "/agent/v1/progress", wire_progress_encode(p, &body), &body, true, &answer, err);
+	int rc = ask(c, "/agent/v1/progress", wire_progress_encode(p, &body), &body, ASK_ONCE, &answer, err);
 
 	*cancel = false;
 	if (rc == 0)
@@ -188,7 +191,8 @@ int wire_client_progress(struct wire_client *c, const struct wire_progress *p, b
 int wire_client_log(struct wire_client *c, const struct wire_log *log, bool once, struct error *err)
 {
 	struct buf body = {0}, answer = {0};
-	int rc = ask(c, "/agent/v1/log", wire_log_encode(log, &body), &body, once, &answer, err);
+	int rc =
+		ask(c, "/agent/v1/log", wire_log_encode(log, &body), &body, once ? ASK_ONCE : ASK_ALWAYS, &answer, err);
 
 	buf_free(&answer);
 	return rc;
@@ -197,7 +201,7 @@ int wire_client_log(struct wire_client *c, const struct wire_log *log, bool once
 int wire_client_finish(struct wire_client *c, const struct wire_finish *f, enum wire_after *after, struct error *err)
 {
 	struct buf body = {0}, answer = {0};
-	int rc = ask(c, "/agent/v1/finish", wire_finish_encode(f, &body), &body, false, &answer, err);
+	int rc = ask(c, "/agent/v1/finish", wire_finish_encode(f, &body), &body, ASK_ALWAYS, &answer, err);
 
 	if (rc == 0)
 		rc = wire_finish_answer_decode(answer.data, answer.len, after, err);

@@ -37,8 +37,8 @@ void wire_client_free(struct wire_client *c);
 
 /* What the next requests prove themselves with; hello replaces it by the session. -ERR_USAGE: not 64 hex digits. */
 int wire_client_set_token(struct wire_client *c, const char *token, struct error *err);
-/* From now on the requests of the job (snapshot, sink, source) end soon with -ERR_CANCELLED; the others still work.
- * Only sets a flag: may be called from anywhere. */
+/* From now on the requests of the job (hello, snapshot, sink, source) end soon with -ERR_CANCELLED; the others still
+ * work. Only sets a flag: may be called from anywhere. */
 void wire_client_cancel(struct wire_client *c);
 /* Shortens or lengthens how long to try again. */
 void wire_client_set_limit(struct wire_client *c, uint32_t limit_ms);

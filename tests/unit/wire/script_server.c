@@ -22,6 +22,8 @@ struct script_server {
 	const struct script_step *steps;
 	size_t n_steps, used, requests;
 	char last_body[4096];
+	struct wire_job job;
+	bool cancel;
 };
 
 struct call {
@@ -162,7 +164,7 @@ static void serve_get(struct script_server *s, const struct buf *body, bool only
 
 static void serve_hello(struct script_server *s, struct buf *out)
 {
-	struct wire_job job = {.job = 7, .kind = WIRE_BACKUP, .host = "john", .after = WIRE_STAY};
+	struct wire_job job = s->job;
 
 	memset(job.session, 'c', sizeof job.session - 1);
 	memcpy(s->token, job.session, sizeof s->token);
@@ -183,6 +185,15 @@ static void serve_commit(struct script_server *s, const struct buf *body, struct
 	wire_commit_answer_encode(id, out);
 }
 
+static void serve_snapshot(struct script_server *s, struct buf *out)
+{
+	struct snapshot snap;
+
+	must(memory_store_read_snapshot(s->store, 0, &snap, NULL) == 0);
+	must(snapshot_encode(&snap, out, NULL) == 0);
+	snapshot_clear(&snap);
+}
+
 static void serve(struct script_server *s, const char *path, const struct call *call, struct buf *out)
 {
 	if (ends_with(path, "/hello"))
@@ -195,8 +206,10 @@ static void serve(struct script_server *s, const char *path, const struct call *
 		serve_get(s, &call->body, call->step.action == SCRIPT_SHORT_GET, out);
 	else if (ends_with(path, "/commit"))
 		serve_commit(s, &call->body, out);
+	else if (ends_with(path, "/snapshot"))
+		serve_snapshot(s, out);
 	else if (ends_with(path, "/progress"))
-		wire_cancel_encode(true, out);
+		wire_cancel_encode(s->cancel, out);
 	else if (ends_with(path, "/finish"))
 		wire_finish_answer_encode(WIRE_REBOOT, out);
 	else
@@ -316,6 +329,8 @@ struct script_server *script_server_start(struct memory_store *store, const char
 	must(s);
 	s->store = store;
 	snprintf(s->token, sizeof s->token, "%s", token);
+	s->job = (struct wire_job){.job = 7, .kind = WIRE_BACKUP, .host = "john", .after = WIRE_STAY};
+	s->cancel = true;
 	pthread_mutex_init(&s->lock, NULL);
 	make_certificate(s);
 	s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, port, NULL, NULL, on_request, s,
@@ -335,6 +350,16 @@ void script_server_set(struct script_server *s, const struct script_step *steps,
 	s->n_steps = n;
 	s->used = s->requests = 0;
 	pthread_mutex_unlock(&s->lock);
+}
+
+void script_server_set_job(struct script_server *s, const struct wire_job *job)
+{
+	s->job = *job;
+}
+
+void script_server_set_cancel(struct script_server *s, bool cancel)
+{
+	s->cancel = cancel;
 }
 
 size_t script_server_used(struct script_server *s)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "image/memory_store.h"
+#include "wire/message.h"
 
 enum script_action {
 	SCRIPT_SERVE,	   /* as it should be */
@@ -28,6 +29,10 @@ struct script_server;
 /* port 0: any. Never fails (asserts). */
 struct script_server *script_server_start(struct memory_store *store, const char *token, unsigned short port);
 void script_server_set(struct script_server *s, const struct script_step *steps, size_t n);
+/* What hello answers from now on, with a session of the server's own. The job's memory stays the caller's. */
+void script_server_set_job(struct script_server *s, const struct wire_job *job);
+/* What progress answers. */
+void script_server_set_cancel(struct script_server *s, bool cancel);
 /* How many steps are used up; how many requests came in all. */
 size_t script_server_used(struct script_server *s);
 size_t script_server_requests(struct script_server *s);

@@ -22,8 +22,9 @@ static int read_object(struct store *s, const char *name, struct buf *out, struc
 
 	if (r < 0)
 		return r;
-	if (size_bytes > SNAPSHOT_MAX_BYTES)
-		return error_set(err, -ERR_DAMAGED, "%s is too large to be a snapshot", name);
+	if (size_bytes == 0 || size_bytes > SNAPSHOT_MAX_BYTES)
+		return error_set(err, -ERR_DAMAGED, "%s cannot be a snapshot: it has %llu bytes", name,
+				 (unsigned long long)size_bytes);
 	to = buf_add(out, (size_t)size_bytes);
 	if (!to)
 		return error_errno(err, ENOMEM, "cannot read %s", name);

@@ -110,6 +110,10 @@ out:
 		snprintf(info->kind, sizeof info->kind, "%s", reader->name);
 	if (rc < 0)
 		extents_free(used);
+	if (!rc)
+		error_clear(err); /* a reader may have gone on after something failed */
+	else if (err)
+		err->code = rc; /* or have turned "not found" into "makes no sense" */
 	return rc;
 }
 

@@ -25,12 +25,10 @@ static int probe(const struct fs_view *v)
 /* Finds $MFT by the copy of its own record that stands at cluster lcn. */
 static int load_mft_from(struct ntfs_volume *vol, uint64_t lcn, struct error *err)
 {
-	uint8_t *record = malloc(vol->record_bytes);
+	uint8_t *record = vol->mft_record;
 	int rc;
 
 	ntfs_stream_free(&vol->mft);
-	if (!record)
-		return error_set(err, -ENOMEM, "no memory for an NTFS record");
 	rc = fs_view_read(&vol->view, record, vol->record_bytes, lcn * vol->cluster_bytes, err);
 	if (!rc)
 		rc = ntfs_record_check(vol, record, NTFS_MFT, err);
@@ -40,14 +38,17 @@ static int load_mft_from(struct ntfs_volume *vol, uint64_t lcn, struct error *er
 		rc = error_set(err, -ERR_FORMAT, "the first record of $MFT says that $MFT is somewhere else");
 	if (!rc && vol->mft.initialised / vol->record_bytes <= NTFS_EXTEND)
 		rc = error_set(err, -ERR_FORMAT, "$MFT has only %" PRIu64 " bytes", vol->mft.initialised);
-	free(record);
-	return rc == -ENOENT ? -ERR_FORMAT : rc;
+	return rc;
 }
 
 static int load_mft(struct ntfs_volume *vol, bool *by_mirror, struct error *err)
 {
-	int rc = load_mft_from(vol, vol->mft_lcn, err);
+	int rc;
 
+	vol->mft_record = malloc(vol->record_bytes);
+	if (!vol->mft_record)
+		return error_set(err, -ENOMEM, "no memory for an NTFS record");
+	rc = load_mft_from(vol, vol->mft_lcn, err);
 	*by_mirror = rc < 0 && rc != -ENOMEM && load_mft_from(vol, vol->mirror_lcn, NULL) == 0;
 	return *by_mirror ? 0 : rc;
 }
@@ -226,6 +227,7 @@ static void close_ntfs(void *arg)
 		return;
 	ntfs_bitmap_close(fs->bitmap);
 	ntfs_stream_free(&fs->vol.mft);
+	free(fs->vol.mft_record);
 	extents_free(&fs->tail);
 	free(fs);
 }

@@ -61,6 +61,10 @@ int ntfs_record_read(const struct ntfs_volume *vol, uint64_t number, uint8_t *re
 
 	if (number >= vol->mft.initialised / vol->record_bytes)
 		return error_set(err, -ERR_FORMAT, "NTFS file record %" PRIu64 " lies beyond the end of $MFT", number);
+	if (number == NTFS_MFT && vol->mft_record) {
+		memcpy(record, vol->mft_record, vol->record_bytes);
+		return 0;
+	}
 	rc = ntfs_stream_read(vol, &vol->mft, record, vol->record_bytes, number * vol->record_bytes, err);
 	return rc < 0 ? rc : ntfs_record_check(vol, record, number, err);
 }

@@ -61,6 +61,7 @@ struct ntfs_volume {
 	uint64_t sectors, clusters; /* sectors: as the boot sector says, without the backup boot sector */
 	uint64_t mft_lcn, mirror_lcn, serial;
 	struct ntfs_stream mft; /* $MFT's content; empty while it is being found */
+	uint8_t *mft_record;	/* $MFT's own record, from where it could be read; the owner of vol frees it */
 };
 
 /* One attribute, or a fragment of one; points into the record. */

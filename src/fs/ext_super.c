@@ -31,11 +31,12 @@ enum {
 
 int ext_super_is_mine(const struct fs_view *v)
 {
-	uint8_t b[64];
+	uint8_t b[80];
 
 	if (v->length < SUPER_AT + SUPER_BYTES || fs_view_read(v, b, sizeof b, SUPER_AT, NULL) < 0)
 		return 0;
-	return bytes_le16(b + 56) == MAGIC;
+	/* The magic number alone is short; the block size code and the revision are small numbers everywhere. */
+	return bytes_le16(b + 56) == MAGIC && bytes_le32(b + 24) <= 16 && bytes_le32(b + 76) <= 1;
 }
 
 static const char *kind_of(const struct ext_super *s)

@@ -27,11 +27,17 @@ int fs_view_read(const struct fs_view *v, void *buf, size_t len, uint64_t offset
 
 const struct fs_reader *fs_probe(const struct fs_view *v)
 {
+	const struct fs_reader *found = NULL;
+
 	for (size_t i = 0; fs_readers[i]; i++) {
-		if (fs_readers[i]->probe(v) == 1)
-			return fs_readers[i];
+		if (fs_readers[i]->probe(v) != 1)
+			continue;
+		/* One of them is what is left of an older file system, and believing it would lose the other. */
+		if (found)
+			return NULL;
+		found = fs_readers[i];
 	}
-	return NULL;
+	return found;
 }
 
 static int check_info(const struct fs_view *v, const struct fs_info *info, struct error *err)

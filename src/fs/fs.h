@@ -72,7 +72,7 @@ extern const struct fs_reader fs_ntfs_reader, fs_fat_reader, fs_ext_reader;
 /* All readers, in the order in which they are asked; NULL at the end. */
 extern const struct fs_reader *const fs_readers[];
 
-/* The first reader whose probe says 1, or NULL. */
+/* The reader whose probe says 1; NULL when none does, or more than one. */
 const struct fs_reader *fs_probe(const struct fs_view *v);
 
 /* The whole used map of a region, checked (ascending, inside the view, sum equals info->used_bytes) at one choke point.

@@ -27,6 +27,14 @@ int64_t clock_unix(void)
 	return fixed ? strtoll(fixed, NULL, 10) : (int64_t)time(NULL);
 }
 
+uint32_t clock_unix_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return getenv("G4L_NOW") ? 0 : (uint32_t)ts.tv_nsec;
+}
+
 void clock_sleep_ms(uint64_t ms)
 {
 	struct timespec ts = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};

@@ -10,6 +10,8 @@ uint64_t clock_ms(void);
 double clock_seconds(void);
 /* Seconds since 1970 in UTC. G4L_NOW=<unix seconds> in the environment overrides it in tests. */
 int64_t clock_unix(void);
+/* The nanoseconds within the current second; 0 when G4L_NOW is set. */
+uint32_t clock_unix_ns(void);
 /* Sleeps, and goes on sleeping after signals. */
 void clock_sleep_ms(uint64_t ms);
 

@@ -52,6 +52,7 @@ static int prepare(const struct cli_args *args, struct snapshot *snap, struct er
 	snprintf(snap->host, sizeof snap->host, "%s", host);
 	snprintf(snap->version, sizeof snap->version, "%s", G4L_VERSION);
 	snap->time = clock_unix();
+	snap->time_ns = clock_unix_ns();
 	snap->tags = calloc(CLI_MAX_VALUES, sizeof *snap->tags);
 	if (!snap->tags)
 		return error_errno(err, ENOMEM, "cannot prepare the backup");

@@ -75,6 +75,9 @@ void cli_help(const struct command *c);
 /* Opens the store that --store or G4L_STORE names. 0; -ERR_USAGE when neither does; what store_open() gives. */
 int cli_open_store(const struct cli_args *args, struct store **out, struct error *err);
 
+/* As store_read_snapshot(), but a host, or a snapshot of it, that the store does not have is -ERR_USAGE. */
+int cli_read_snapshot(struct store *s, const char *host, const char *which, struct snapshot *out, struct error *err);
+
 /* Splits "HOST@SNAPSHOT" (host has room for 64); *snapshot points into text, or is NULL. 0 or -ERR_USAGE. */
 int cli_split_host(const char *text, char host[64], const char **snapshot, struct error *err);
 

@@ -18,6 +18,17 @@ int cli_open_store(const struct cli_args *args, struct store **out, struct error
 	return store_open(where, out, err);
 }
 
+int cli_read_snapshot(struct store *s, const char *host, const char *which, struct snapshot *out, struct error *err)
+{
+	struct error why = {0};
+	int r = store_read_snapshot(s, host, which, out, &why);
+
+	/* A name that the store does not have is a mistake of the command line, not of the store. */
+	if (r == -ENOENT || r == -EINVAL)
+		r = -ERR_USAGE;
+	return r < 0 ? error_set(err, r, "%s", why.text) : r;
+}
+
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int signal)

@@ -124,7 +124,7 @@ static int run_local(const struct cli_args *args, struct error *err)
 		r = cli_open_store(args, &store, err);
 	if (r < 0)
 		return r;
-	r = store_read_snapshot(store, host, which, &s, err);
+	r = cli_read_snapshot(store, host, which, &s, err);
 	if (r == 0) {
 		r = restore_from(store, &s, args, err);
 		snapshot_clear(&s);

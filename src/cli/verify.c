@@ -40,7 +40,7 @@ static int verify_one(struct store *store, struct chunk_source *source, const ch
 	struct verify_result v = {.first_difference = UINT64_MAX};
 	struct snapshot s = {0};
 	char a[TEXT_SIZE_BYTES], b[TEXT_SIZE_BYTES];
-	int r = store_read_snapshot(store, host, which, &s, err);
+	int r = cli_read_snapshot(store, host, which, &s, err);
 
 	if (r < 0)
 		return r;

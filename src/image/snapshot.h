@@ -44,6 +44,7 @@ struct snapshot {
 	char id[SNAPSHOT_ID_BYTES]; /* the first 16 bytes of the encoded form's SHA-256; set by encode and decode */
 	char host[64];
 	int64_t time;		    /* unix seconds, when the backup began */
+	uint32_t time_ns;	    /* and nanoseconds: two backups within a second have an order */
 	double seconds;		    /* how long it took */
 	char version[32];	    /* of the program that made it */
 	bool degraded;

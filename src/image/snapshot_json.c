@@ -45,6 +45,7 @@ static const struct field disk_fields[] = {
 };
 static const struct field snapshot_fields[] = {
 	FIELD(snapshot, host, FIELD_TEXT),	    FIELD(snapshot, time, FIELD_TIME),
+	FIELD(snapshot, time_ns, FIELD_U32),
 	FIELD(snapshot, seconds, FIELD_SECONDS),    FIELD(snapshot, version, FIELD_TEXT),
 	FIELD(snapshot, degraded, FIELD_BOOL),	    FIELD(snapshot, disk_bytes, FIELD_U64),
 	FIELD(snapshot, used_bytes, FIELD_U64),	    FIELD(snapshot, read_bytes, FIELD_U64),

@@ -98,6 +98,8 @@ static int by_host_newest_first(const void *a, const void *b)
 		return c;
 	if (x->time != y->time)
 		return x->time > y->time ? -1 : 1;
+	if (x->time_ns != y->time_ns)
+		return x->time_ns > y->time_ns ? -1 : 1;
 	return -strcmp(x->id, y->id);
 }
 

@@ -122,6 +122,8 @@ static int by_time(const void *a, const void *b)
 
 	if (x->time != y->time)
 		return x->time < y->time ? -1 : 1;
+	if (x->time_ns != y->time_ns)
+		return x->time_ns < y->time_ns ? -1 : 1;
 	return strcmp(x->id, y->id);
 }
 
@@ -157,6 +159,7 @@ int store_list_snapshots(struct store *s, const char *host, struct store_snapsho
 			error_set(err, r, "%s", problem.text);
 		if (r == 0) {
 			l.at[i].time = snap.time;
+			l.at[i].time_ns = snap.time_ns;
 			snapshot_clear(&snap);
 		}
 		r = l.at[i].damaged ? 0 : r;

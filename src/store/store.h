@@ -48,6 +48,7 @@ struct store_snapshot {
 	char id[SNAPSHOT_ID_BYTES];
 	char host[64];
 	int64_t time;
+	uint32_t time_ns;
 	bool damaged; /* it is there but cannot be read; time is 0 */
 };
 /* host NULL: all. The caller frees *list. */

@@ -56,7 +56,9 @@ says() {
 
 # value EXPRESSION: of the JSON that the last expect printed.
 value() {
-	jq -er "$1" "$work/out" || fail "no $1 in $(head -c 600 "$work/out")"
+	local got
+	got=$(jq -r "$1" "$work/out") && [ "$got" != null ] && [ -n "$got" ] || fail "no $1 in $(head -c 600 "$work/out")"
+	echo "$got"
 }
 
 is() {

@@ -55,6 +55,12 @@ static int open_library(struct ext *x, struct error *err)
 	if (x->fs->group_desc_count != x->super.groups || x->fs->blocksize != x->super.block_bytes ||
 	    ext2fs_blocks_count(x->fs->super) != x->super.blocks)
 		return error_set(err, -ERR_FORMAT, "the superblock of ext changed while it was read");
+	/* The library opens these for reading, but bigalloc shows what such a feature may mean for the bitmaps. */
+	if (x->fs->super->s_feature_ro_compat &
+	    ~(uint32_t)(EXT2_LIB_FEATURE_RO_COMPAT_SUPP | EXT2_LIB_SOFTSUPP_RO_COMPAT))
+		return error_set(err, -ERR_FORMAT,
+				 "ext has a feature that is newer than libext2fs (ro_compat 0x%" PRIx32 ")",
+				 x->fs->super->s_feature_ro_compat);
 	for (dgrp_t g = 0; g < x->fs->group_desc_count; g++) {
 		if (!ext2fs_group_desc_csum_verify(x->fs, g))
 			return error_set(err, -ERR_FORMAT, "the descriptor of group %u of ext has a wrong checksum", g);

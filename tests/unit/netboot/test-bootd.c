@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +89,8 @@ static int set_up(void **state)
 	assert_int_equal(symlink("/etc/passwd", path), 0);
 	snprintf(path, sizeof path, "%s/up", l->dir);
 	assert_int_equal(symlink("..", path), 0);
+	snprintf(path, sizeof path, "%s/alias", l->dir);
+	assert_int_equal(symlink("lpxelinux.0", path), 0);
 	snprintf(l->interface.name, sizeof l->interface.name, "lo");
 	snprintf(l->interface.address, sizeof l->interface.address, "127.0.0.1");
 	snprintf(l->program, sizeof l->program, "%s", getenv("G4L_BOOTD") ? getenv("G4L_BOOTD") : "src/netboot/g4l-bootd");
@@ -104,7 +107,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"lpxelinux.0", "sub/file", "sub", "link", "up"};
+	static const char *const names[] = {"lpxelinux.0", "sub/file", "sub", "link", "up", "alias"};
 	struct lab *l = *state;
 	char path[128];
 
@@ -271,7 +274,7 @@ static void assert_not_found(const struct lab *l, const char *name)
 static void test_names(void **state)
 {
 	static const char *const absent[] = {"nothing", "../etc/passwd", "sub/../lpxelinux.0", "link", "up/etc/passwd", "sub",
-					     ".", "..", "", "/", "//", "sub/", "./lpxelinux.0", "sub//file", "..\\etc",
+					     ".", "..", "", "/", "//", "sub/", "./lpxelinux.0", "sub//file", "..\\etc", "alias",
 					     "pxelinux.cfg/default", "pxelinux.cfg/01-52-54-00-66-00-09",
 					     "pxelinux.cfg/01-52-54-00-66-00-0", "pxelinux.cfg/"};
 	struct lab *l = *state;
@@ -523,6 +526,11 @@ int main(void)
 		LAB_TEST(test_no_leaks),
 	};
 
+	static const gid_t group = 4;
+
+	/* Something for the service to give up. */
+	if (geteuid() == 0)
+		setgroups(1, &group);
 	log_set_sink(quiet, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@
 enum {
 	INTERFACES_MAX = 16,
 	RECENT_MAX = 64,
-	RECENT_MS = 120 * 1000,	   /* a machine's requests within this time are one boot */
+	RECENT_MS = 120 * 1000, /* a machine's requests within this time are one boot */
 	PACKETS_AT_ONCE = 64,
 	EVENT_BACKLOG = 256 * 1024, /* events are dropped when the server does not read them */
 };
@@ -125,8 +125,9 @@ static void tftpd_event(void *arg, const struct netboot_event *event)
 
 static int send_answer(const struct port *p, const struct proxy_answer *answer)
 {
-	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_port = htons(answer->to_port), .sin_addr.s_addr = htonl(answer->to_address)};
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(answer->to_port),
+				 .sin_addr.s_addr = htonl(answer->to_address)};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
@@ -227,7 +228,8 @@ static void control_ready(struct tftpd_watch *watch)
 		c->over = true;
 }
 
-static int add_watch(struct bootd *b, int fd, struct tftpd_watch *watch, void (*ready)(struct tftpd_watch *), uint32_t events)
+static int add_watch(struct bootd *b, int fd, struct tftpd_watch *watch, void (*ready)(struct tftpd_watch *),
+		     uint32_t events)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = watch};
 

@@ -90,7 +90,8 @@ static void make_arguments(struct builtin *b, struct arguments *a)
 	for (size_t i = 0; i < b->place_count; i++, fd += SOCKETS_EACH) {
 		const struct place *p = &b->places[i];
 
-		snprintf(a->text[i], sizeof a->text[i], "%s,%s,%d,%d,%d", p->name, inet_ntoa(p->address), fd, fd + 1, fd + 2);
+		snprintf(a->text[i], sizeof a->text[i], "%s,%s,%d,%d,%d", p->name, inet_ntoa(p->address), fd, fd + 1,
+			 fd + 2);
 		a->argv[n++] = "--interface";
 		a->argv[n++] = a->text[i];
 	}

@@ -27,8 +27,8 @@ void control_put_arm(struct buf *out, const struct netboot_arming *a)
 	char mac[NETBOOT_MAC_TEXT];
 
 	netboot_mac_format(a->mac, mac);
-	put_line(out, json_pack("{s:{s:s,s:s,s:s,s:s,s:s}}", "arm", "host", a->host, "mac", mac, "nonce", a->nonce, "base",
-				a->base, "cmdline", a->cmdline));
+	put_line(out, json_pack("{s:{s:s,s:s,s:s,s:s,s:s}}", "arm", "host", a->host, "mac", mac, "nonce", a->nonce,
+				"base", a->base, "cmdline", a->cmdline));
 }
 
 void control_put_disarm(struct buf *out, const uint8_t mac[NETBOOT_MAC_BYTES])

@@ -45,8 +45,8 @@ struct dhcp_request {
 	uint32_t server_id;  /* option 54, 0 without it */
 	bool ipxe;	     /* iPXE asks: user class "iPXE" or option 175 */
 	bool has_uuid;
-	uint8_t uuid[16];    /* option 97, as the client sent it (SMBIOS byte order) */
-	bool has_boot_item;  /* option 43, sub-option 71: the boot server type and layer of a request on port 4011 */
+	uint8_t uuid[16];   /* option 97, as the client sent it (SMBIOS byte order) */
+	bool has_boot_item; /* option 43, sub-option 71: the boot server type and layer of a request on port 4011 */
 	uint8_t boot_item[4];
 };
 
@@ -56,12 +56,13 @@ int dhcp_parse(const uint8_t *bytes, size_t len, struct dhcp_request *request);
 
 /* What a proxy answers. */
 struct dhcp_reply {
-	enum dhcp_message message;   /* DHCP_OFFER or DHCP_ACK */
-	uint32_t server;	     /* our address: options 54 and siaddr */
-	const char *class_id;	     /* option 60: "PXEClient" or "HTTPClient" */
-	const char *boot_file;	     /* a file name for TFTP, or an address */
-	bool boot_file_option;	     /* in option 67 (HTTP Boot reads only that); else in the header's file field if it fits */
-	bool pxe_options;	     /* option 43: fetch the boot file from here, look for no boot server */
+	enum dhcp_message message; /* DHCP_OFFER or DHCP_ACK */
+	uint32_t server;	   /* our address: options 54 and siaddr */
+	const char *class_id;	   /* option 60: "PXEClient" or "HTTPClient" */
+	const char *boot_file;	   /* a file name for TFTP, or an address */
+	bool boot_file_option; /* in option 67 (HTTP Boot reads only that); else in the header's file field if it fits
+				*/
+	bool pxe_options;      /* option 43: fetch the boot file from here, look for no boot server */
 };
 
 /* Writes the answer to a request: xid, flags, MAC, UUID and boot item are the request's; yiaddr is 0: a proxy leases

@@ -64,7 +64,8 @@ static int check_path(const char *path, struct error *err)
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
 
 	if (path[0] != '/' || path[strspn(path, plain)])
-		return error_set(err, -ERR_USAGE, "the path of a boot file holds characters that GRUB would not take as they are");
+		return error_set(err, -ERR_USAGE,
+				 "the path of a boot file holds characters that GRUB would not take as they are");
 	return 0;
 }
 

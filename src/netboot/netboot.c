@@ -79,7 +79,8 @@ static int check_base(const struct netboot_arming *a, struct error *err)
 	if (!slash || slash == a->base + sizeof scheme - 1 || a->base[strlen(a->base) - 1] == '/')
 		return error_set(err, -ERR_USAGE, "the boot address of %s lacks a server or a path", a->host);
 	if (strlen(a->base) > NETBOOT_BASE_MAX)
-		return error_set(err, -ERR_USAGE, "the boot address of %s is longer than %d bytes", a->host, NETBOOT_BASE_MAX);
+		return error_set(err, -ERR_USAGE, "the boot address of %s is longer than %d bytes", a->host,
+				 NETBOOT_BASE_MAX);
 	return 0;
 }
 
@@ -97,10 +98,11 @@ int netboot_check(const struct netboot_arming *a, struct error *err)
 	if (!is_hex(a->nonce, sizeof a->nonce - 1))
 		return error_set(err, -ERR_USAGE, "the boot nonce of %s is not 32 hex digits", a->host);
 	if (!all_plain(a->cmdline, true))
-		return error_set(err, -ERR_USAGE,
-				 "the kernel command line of %s holds a character that boot loaders would not take as it is "
-				 "(quotes, $, \\, ;, &, |, #, braces and the like)",
-				 a->host);
+		return error_set(
+			err, -ERR_USAGE,
+			"the kernel command line of %s holds a character that boot loaders would not take as it is "
+			"(quotes, $, \\, ;, &, |, #, braces and the like)",
+			a->host);
 	return check_base(a, err);
 }
 

@@ -20,7 +20,7 @@
 
 #define NETBOOT_MAC_BYTES 6
 #define NETBOOT_BASE_MAX 200 /* so that it fits DHCP's boot file option with an object's name behind it */
-#define NETBOOT_MAC_TEXT 18 /* "aa:bb:cc:dd:ee:ff" and its end */
+#define NETBOOT_MAC_TEXT 18  /* "aa:bb:cc:dd:ee:ff" and its end */
 
 /* What one host boots, once. All texts are copied. */
 struct netboot_arming {
@@ -117,8 +117,8 @@ struct netboot_builtin_config {
 	/* Holds lpxelinux.0, ldlinux.c32 and snponly.efi as real files (symbolic links are not followed), readable by
 	 * `user`. They may appear or change while the service runs. */
 	const char *tftp_dir;
-	const char *user;    /* the service runs as this user, in a chroot at tftp_dir; NULL or "": as we run, no chroot */
-	const char *program; /* path of g4l-bootd */
+	const char *user; /* the service runs as this user, in a chroot at tftp_dir; NULL or "": as we run, no chroot */
+	const char *program;			 /* path of g4l-bootd */
 	uint16_t dhcp_port, pxe_port, tftp_port; /* 0: 67, 4011 and 69. Others are for tests without privileges */
 };
 

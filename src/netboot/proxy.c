@@ -137,7 +137,8 @@ void proxy_decide(const struct armed *armed, const struct proxy_ask *ask, struct
 	if (path == PATH_NONE) {
 		set_event(answer, &r, NETBOOT_ERROR);
 		snprintf(answer->event.text, sizeof answer->event.text,
-			 "%s cannot be booted: its firmware is %s (architecture %d), and there is a boot image for 64-bit "
+			 "%s cannot be booted: its firmware is %s (architecture %d), and there is a boot image for "
+			 "64-bit "
 			 "PCs (BIOS or UEFI) only",
 			 arming->host, arch_text(r.arch), r.arch);
 		return;

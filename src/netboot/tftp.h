@@ -62,11 +62,12 @@ struct tftp_sender {
 	void (*send)(void *arg, const uint8_t *packet, size_t len);
 	void *send_arg;
 	uint16_t block_bytes, window;
-	uint64_t last_block; /* the number of the block that ends the file: the first that is shorter than block_bytes */
-	uint64_t acked;	     /* highest block acknowledged */
-	uint64_t sent;	     /* highest block sent; never more than window beyond acked */
-	bool in_options;     /* our option acknowledgement is not answered yet */
-	bool resent;	     /* this window was sent again because of a duplicate ACK: once is enough */
+	uint64_t
+		last_block; /* the number of the block that ends the file: the first that is shorter than block_bytes */
+	uint64_t acked;	    /* highest block acknowledged */
+	uint64_t sent;	    /* highest block sent; never more than window beyond acked */
+	bool in_options;    /* our option acknowledgement is not answered yet */
+	bool resent;	    /* this window was sent again because of a duplicate ACK: once is enough */
 	unsigned tries;
 	uint64_t timeout_ms, deadline_ms;
 	enum tftp_state state;

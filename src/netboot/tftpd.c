@@ -39,7 +39,7 @@ struct transfer {
 	const struct listener *listener;
 	struct sockaddr_in client;
 	int fd;
-	int file_fd;	 /* or -1, and then the bytes are in menu */
+	int file_fd; /* or -1, and then the bytes are in menu */
 	struct buf menu;
 	bool is_menu;
 	struct tftp_request request;
@@ -151,7 +151,8 @@ static bool find_mac(const struct listener *l, const struct sockaddr_in *client,
 	return true;
 }
 
-static void send_error(const struct listener *l, const struct sockaddr_in *client, enum tftp_error code, const char *text)
+static void send_error(const struct listener *l, const struct sockaddr_in *client, enum tftp_error code,
+		       const char *text)
 {
 	uint8_t packet[TFTP_PACKET_MAX];
 	size_t len = tftp_format_error(code, text, packet);
@@ -170,7 +171,8 @@ static void report(struct transfer *x)
 		event.has_mac = netboot_mac_parse(strrchr(x->request.name, '/') + 4, event.mac) == 0;
 	if (event.has_mac)
 		arming = armed_find(x->server->config.armed, event.mac);
-	snprintf(event.text, sizeof event.text, "%s has fetched %s", arming ? arming->host : inet_ntoa(x->client.sin_addr),
+	snprintf(event.text, sizeof event.text, "%s has fetched %s",
+		 arming ? arming->host : inet_ntoa(x->client.sin_addr),
 		 text_printable(x->request.name, name, sizeof name));
 	x->server->config.event(x->server->config.event_arg, &event);
 }
@@ -370,7 +372,8 @@ static void listener_ready(struct tftpd_watch *watch)
 		socklen_t client_len = sizeof client;
 		struct tftp_request request;
 		const char *why = "";
-		ssize_t n = recvfrom(l->fd, packet, sizeof packet, MSG_DONTWAIT, (struct sockaddr *)&client, &client_len);
+		ssize_t n =
+			recvfrom(l->fd, packet, sizeof packet, MSG_DONTWAIT, (struct sockaddr *)&client, &client_len);
 		int ret;
 
 		if (n < 0)

@@ -48,8 +48,10 @@ static int send_udp(const char *interface, const struct in_addr *address, const 
 
 static int send_ethernet(unsigned index, const uint8_t *packet, size_t len)
 {
-	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(WAKE_ETHERTYPE), .sll_ifindex = (int)index, .sll_halen = ETH_ALEN};
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(WAKE_ETHERTYPE),
+				 .sll_ifindex = (int)index,
+				 .sll_halen = ETH_ALEN};
 	int ret = 0;
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -62,8 +64,8 @@ static int send_ethernet(unsigned index, const uint8_t *packet, size_t len)
 	return ret;
 }
 
-int wake_send(const char *interface, const uint8_t mac[NETBOOT_MAC_BYTES], const uint8_t *password, size_t password_bytes,
-	      struct error *err)
+int wake_send(const char *interface, const uint8_t mac[NETBOOT_MAC_BYTES], const uint8_t *password,
+	      size_t password_bytes, struct error *err)
 {
 	const struct in_addr everyone = {.s_addr = htonl(INADDR_BROADCAST)};
 	unsigned index = strlen(interface) < IFNAMSIZ ? if_nametoindex(interface) : 0;
@@ -74,7 +76,8 @@ int wake_send(const char *interface, const uint8_t mac[NETBOOT_MAC_BYTES], const
 	if (len < 0)
 		return error_set(err, -ERR_USAGE, "a wake-up password has 4 or 6 bytes, not %zu", password_bytes);
 	if (!index)
-		return error_set(err, -ERR_USAGE, "there is no network interface %s to send a wake-up packet from", interface);
+		return error_set(err, -ERR_USAGE, "there is no network interface %s to send a wake-up packet from",
+				 interface);
 	udp = send_udp(interface, &everyone, packet, (size_t)len);
 	ethernet = send_ethernet(index, packet, (size_t)len);
 	if (udp < 0 && ethernet < 0)

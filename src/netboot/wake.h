@@ -21,8 +21,8 @@ int wake_packet(const uint8_t mac[NETBOOT_MAC_BYTES], const uint8_t *password, s
 /* Sends one magic packet out of one interface: by UDP to 255.255.255.255 port 9, and, where we may open a packet
  * socket, as Ethernet type 0x0842 to the broadcast address. 0 when at least one of the two went out; a NIC that
  * sleeps does not answer, so callers repeat it until the host shows itself. -ERR_USAGE: no such interface. */
-int wake_send(const char *interface, const uint8_t mac[NETBOOT_MAC_BYTES], const uint8_t *password, size_t password_bytes,
-	      struct error *err);
+int wake_send(const char *interface, const uint8_t mac[NETBOOT_MAC_BYTES], const uint8_t *password,
+	      size_t password_bytes, struct error *err);
 
 /* Sends one by UDP port 9 to an address, for instance another subnet's directed broadcast "10.2.255.255". */
 int wake_send_to(const char *address, const uint8_t mac[NETBOOT_MAC_BYTES], const uint8_t *password,

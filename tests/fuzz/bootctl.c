@@ -31,9 +31,11 @@ static void check_menus(const struct netboot_arming *a)
 
 	require(menu_pxelinux(a, &out, NULL) == 0 && count(&out, '\n') == 11);
 	out.len = 0;
-	require(menu_ipxe(a, &out, NULL) == 0 && count(&out, '\n') == 18 && count(&out, '$') == 1 && count(&out, '|') == 8);
+	require(menu_ipxe(a, &out, NULL) == 0 && count(&out, '\n') == 18 && count(&out, '$') == 1 &&
+		count(&out, '|') == 8);
 	out.len = 0;
-	require(menu_grub(a, "/linux", "/initrd", &out, NULL) == 0 && count(&out, '\n') == 9 && count(&out, '\'') % 2 == 0);
+	require(menu_grub(a, "/linux", "/initrd", &out, NULL) == 0 && count(&out, '\n') == 9 &&
+		count(&out, '\'') % 2 == 0);
 	out.len = 0;
 	control_put_arm(&out, a);
 	require(out.len <= CONTROL_LINE_MAX && count(&out, '\n') == 1);

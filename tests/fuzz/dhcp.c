@@ -35,7 +35,8 @@ static void check_answer(const struct proxy_answer *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct netboot_arming item = {.host = "john", .base = "http://10.66.0.1:8067/boot/00112233445566778899aabbccddeeff"};
+	static struct netboot_arming item = {.host = "john",
+					     .base = "http://10.66.0.1:8067/boot/00112233445566778899aabbccddeeff"};
 	struct armed armed = {.items = &item, .count = 1, .capacity = 1};
 	struct proxy_answer answer;
 	struct proxy_ask ask = {.our_address = 0x0a420001, .from_address = 0x0a420032, .from_port = 4011};

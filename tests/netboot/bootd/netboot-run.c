@@ -119,8 +119,8 @@ int main(int argc, char **argv)
 		snprintf(p->name, sizeof p->name, "%s", name);
 		snprintf(p->address, sizeof p->address, "%s", address ? address : "");
 	}
-	if (getenv("TEST_PORTS") && sscanf(getenv("TEST_PORTS"), "%hu,%hu,%hu", &config.dhcp_port, &config.pxe_port,
-					   &config.tftp_port) != 3)
+	if (getenv("TEST_PORTS") &&
+	    sscanf(getenv("TEST_PORTS"), "%hu,%hu,%hu", &config.dhcp_port, &config.pxe_port, &config.tftp_port) != 3)
 		return EXIT_CODE_USAGE;
 	if (netboot_open_builtin(&config, &nb, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);

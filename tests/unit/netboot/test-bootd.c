@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <arpa/inet.h>
@@ -55,7 +56,8 @@ static void put_file(const char *dir, const char *name, const void *bytes, size_
 
 static int open_client(uint16_t port)
 {
-	struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+	struct sockaddr_in self = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0 && bind(fd, (const struct sockaddr *)&self, sizeof self) == 0);
@@ -93,7 +95,8 @@ static int set_up(void **state)
 	assert_int_equal(symlink("lpxelinux.0", path), 0);
 	snprintf(l->interface.name, sizeof l->interface.name, "lo");
 	snprintf(l->interface.address, sizeof l->interface.address, "127.0.0.1");
-	snprintf(l->program, sizeof l->program, "%s", getenv("G4L_BOOTD") ? getenv("G4L_BOOTD") : "src/netboot/g4l-bootd");
+	snprintf(l->program, sizeof l->program, "%s",
+		 getenv("G4L_BOOTD") ? getenv("G4L_BOOTD") : "src/netboot/g4l-bootd");
 	l->config.interfaces = &l->interface;
 	l->config.interface_count = 1;
 	l->config.tftp_dir = l->dir;
@@ -171,7 +174,8 @@ static void arm_uefi(struct lab *l)
 
 static void send_to(const struct lab *l, uint16_t port, const void *bytes, size_t len)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
 
 	assert_int_equal(sendto(l->fd, bytes, len, 0, (const struct sockaddr *)&to, sizeof to), (ssize_t)len);
 }
@@ -273,10 +277,26 @@ static void assert_not_found(const struct lab *l, const char *name)
 
 static void test_names(void **state)
 {
-	static const char *const absent[] = {"nothing", "../etc/passwd", "sub/../lpxelinux.0", "link", "up/etc/passwd", "sub",
-					     ".", "..", "", "/", "//", "sub/", "./lpxelinux.0", "sub//file", "..\\etc", "alias",
-					     "pxelinux.cfg/default", "pxelinux.cfg/01-52-54-00-66-00-09",
-					     "pxelinux.cfg/01-52-54-00-66-00-0", "pxelinux.cfg/"};
+	static const char *const absent[] = {"nothing",
+					     "../etc/passwd",
+					     "sub/../lpxelinux.0",
+					     "link",
+					     "up/etc/passwd",
+					     "sub",
+					     ".",
+					     "..",
+					     "",
+					     "/",
+					     "//",
+					     "sub/",
+					     "./lpxelinux.0",
+					     "sub//file",
+					     "..\\etc",
+					     "alias",
+					     "pxelinux.cfg/default",
+					     "pxelinux.cfg/01-52-54-00-66-00-09",
+					     "pxelinux.cfg/01-52-54-00-66-00-0",
+					     "pxelinux.cfg/"};
 	struct lab *l = *state;
 	struct sockaddr_in from;
 	uint8_t answer[2000];
@@ -298,8 +318,14 @@ static void ack(const struct lab *l, const struct sockaddr_in *to, uint16_t bloc
 
 static void test_transfer(void **state)
 {
-	static const char options[] = "blksize\0" "1468\0windowsize\0" "4\0tsize\0" "0";
-	static const char granted[] = "\0\6blksize\0" "1468\0tsize\0" "70000\0windowsize\0" "4";
+	static const char options[] = "blksize\0"
+				      "1468\0windowsize\0"
+				      "4\0tsize\0"
+				      "0";
+	static const char granted[] = "\0\6blksize\0"
+				      "1468\0tsize\0"
+				      "70000\0windowsize\0"
+				      "4";
 	struct lab *l = *state;
 	struct sockaddr_in from;
 	uint8_t packet[2000];
@@ -450,6 +476,20 @@ static void test_privileges(void **state)
 	assert_string_equal(root, l->dir);
 }
 
+/* Without a user of its own it stays who it is, but not with what root may do. */
+static void test_no_user(void **state)
+{
+	struct lab *l = *state;
+	char text[8192];
+
+	l->config.user = NULL;
+	open_service(l);
+	read_status(service_pid(), text, sizeof text);
+	assert_non_null(strstr(text, "NoNewPrivs:\t1\n"));
+	assert_non_null(strstr(text, "CapPrm:\t0000000000000000\n"));
+	assert_non_null(strstr(text, "CapEff:\t0000000000000000\n"));
+}
+
 static void test_close_ends_it(void **state)
 {
 	struct lab *l = *state;
@@ -520,9 +560,11 @@ static void quiet(void *arg, enum log_level level, const char *line)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LAB_TEST(test_arm_and_disarm), LAB_TEST(test_names),		   LAB_TEST(test_transfer),
-		LAB_TEST(test_menu),	       LAB_TEST(test_too_many_transfers),  LAB_TEST(test_restart),
-		LAB_TEST(test_privileges),     LAB_TEST(test_close_ends_it),	   LAB_TEST(test_bad_configurations),
+		LAB_TEST(test_arm_and_disarm),	   LAB_TEST(test_names),
+		LAB_TEST(test_transfer),	   LAB_TEST(test_menu),
+		LAB_TEST(test_too_many_transfers), LAB_TEST(test_restart),
+		LAB_TEST(test_privileges),	   LAB_TEST(test_no_user),
+		LAB_TEST(test_close_ends_it),	   LAB_TEST(test_bad_configurations),
 		LAB_TEST(test_no_leaks),
 	};
 

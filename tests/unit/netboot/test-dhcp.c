@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>
@@ -238,8 +239,8 @@ static void assert_offer(const struct proxy_answer *a, const char *file)
 	assert_true(a->send);
 	assert_true(a->len >= 300);
 	assert_int_equal(a->packet[0], 2);
-	assert_memory_equal(a->packet + 16, zero, 4);			     /* yiaddr: we lease nothing */
-	assert_int_equal(bytes_be32(a->packet + 20), OUR_ADDRESS);	     /* siaddr */
+	assert_memory_equal(a->packet + 16, zero, 4);		   /* yiaddr: we lease nothing */
+	assert_int_equal(bytes_be32(a->packet + 20), OUR_ADDRESS); /* siaddr */
 	assert_string_equal((const char *)a->packet + 108, file);
 	assert_option(a, 53, "\x02", 1);
 	assert_option(a, 54, "\x0a\x42\x00\x01", 4);
@@ -306,7 +307,8 @@ static void test_port_4011(void **state)
 	assert_int_equal(a->to_address, 0x0a420032);
 	assert_int_equal(a->to_port, 4011);
 	/* A boot server's answer names the item that was asked for. */
-	static const char options[] = "\x35\x01\x08\x3c\x09PXEClient\x2b\x07\x47\x04\x80\x01\x00\x02\xff\x5d\x02\x00\x00\xff";
+	static const char options[] =
+		"\x35\x01\x08\x3c\x09PXEClient\x2b\x07\x47\x04\x80\x01\x00\x02\xff\x5d\x02\x00\x00\xff";
 
 	p = request_with(options, sizeof options - 1);
 	a = decide(*state, PROXY_ON_PXE, &p);

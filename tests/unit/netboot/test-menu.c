@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>
@@ -168,8 +169,10 @@ static void test_wake_packet(void **state)
 
 static void test_control_round_trip(void **state)
 {
-	struct netboot_event event = {
-		.kind = NETBOOT_LOADER, .has_mac = true, .mac = {2, 3, 4, 5, 6, 7}, .text = "john \"quoted\"\n\xc3\xa9"};
+	struct netboot_event event = {.kind = NETBOOT_LOADER,
+				      .has_mac = true,
+				      .mac = {2, 3, 4, 5, 6, 7},
+				      .text = "john \"quoted\"\n\xc3\xa9"};
 	struct netboot_event got;
 	struct control_message m;
 	struct buf out = {0};
@@ -198,9 +201,17 @@ static void test_control_round_trip(void **state)
 
 static void test_control_nonsense(void **state)
 {
-	static const char *const bad[] = {"", "{}", "[]", "{", "null", "{\"arm\":1}", "{\"arm\":{}}",
-					  "{\"disarm\":{\"mac\":\"x\"}}", "{\"disarm\":{\"mac\":7}}",
-					  "{\"event\":\"no such\",\"text\":\"\"}", "{\"event\":\"ready\"}"};
+	static const char *const bad[] = {"",
+					  "{}",
+					  "[]",
+					  "{",
+					  "null",
+					  "{\"arm\":1}",
+					  "{\"arm\":{}}",
+					  "{\"disarm\":{\"mac\":\"x\"}}",
+					  "{\"disarm\":{\"mac\":7}}",
+					  "{\"event\":\"no such\",\"text\":\"\"}",
+					  "{\"event\":\"ready\"}"};
 	struct control_message m;
 	struct netboot_event e;
 
@@ -245,10 +256,14 @@ static void test_control_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pxelinux),	   cmocka_unit_test(test_ipxe),
-		cmocka_unit_test(test_grub),		   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_mac),		   cmocka_unit_test(test_wake_packet),
-		cmocka_unit_test(test_control_round_trip), cmocka_unit_test(test_control_nonsense),
+		cmocka_unit_test(test_pxelinux),
+		cmocka_unit_test(test_ipxe),
+		cmocka_unit_test(test_grub),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_wake_packet),
+		cmocka_unit_test(test_control_round_trip),
+		cmocka_unit_test(test_control_nonsense),
 		cmocka_unit_test(test_control_lines),
 	};
 

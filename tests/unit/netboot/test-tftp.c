@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdlib.h>
@@ -48,15 +49,25 @@ static void test_odd_requests(void **state)
 	char name[400] = "\0\1";
 	struct tftp_request r;
 
-	assert_int_equal(REQUEST("\0\1a\0OcTeT\0BLKSIZE\0" "65464\0windowsize\0" "65535\0timeout\0" "3\0"), 0);
+	assert_int_equal(REQUEST("\0\1a\0OcTeT\0BLKSIZE\0"
+				 "65464\0windowsize\0"
+				 "65535\0timeout\0"
+				 "3\0"),
+			 0);
 	assert_int_equal(r.block_bytes, TFTP_BLOCK_MAX);
 	assert_int_equal(r.window, TFTP_WINDOW_MAX);
 	assert_int_equal(r.timeout_s, 3);
-	assert_int_equal(REQUEST("\0\1a\0octet\0blksize\0" "7\0windowsize\0" "0\0timeout\0" "256\0tsize\0x\0"), 0);
+	assert_int_equal(REQUEST("\0\1a\0octet\0blksize\0"
+				 "7\0windowsize\0"
+				 "0\0timeout\0"
+				 "256\0tsize\0x\0"),
+			 0);
 	assert_false(r.wants_block || r.wants_window || r.wants_timeout || r.wants_size);
 	assert_int_equal(r.block_bytes, 512);
 	assert_int_equal(r.window, 1);
-	assert_int_equal(REQUEST("\0\1a\0octet\0blksize\0" "99"), 0); /* an option that is cut off */
+	assert_int_equal(REQUEST("\0\1a\0octet\0blksize\0"
+				 "99"),
+			 0); /* an option that is cut off */
 	assert_false(r.wants_block);
 	assert_int_equal(tftp_error_of(REQUEST("\0\2a\0octet\0")), TFTP_ERROR_ACCESS);
 	assert_int_equal(tftp_error_of(REQUEST("\0\1a\0netascii\0")), TFTP_ERROR_ILLEGAL);
@@ -231,7 +242,11 @@ static void assert_whole(const struct wire *w)
 }
 
 #define PLAIN "\0\1f\0octet\0"
-#define WINDOW "\0\1f\0octet\0tsize\0" "0\0blksize\0" "1468\0windowsize\0" "8\0"
+#define WINDOW                                                                                                         \
+	"\0\1f\0octet\0tsize\0"                                                                                        \
+	"0\0blksize\0"                                                                                                 \
+	"1468\0windowsize\0"                                                                                           \
+	"8\0"
 
 static void transfer(size_t bytes, const char *request, size_t request_len, unsigned lose, unsigned lose_ack)
 {
@@ -268,7 +283,9 @@ static void test_losses(void **state)
 /* Block numbers wrap after 65535; with 8 bytes a block that needs half a MiB only. */
 static void test_wrap(void **state)
 {
-	static const char request[] = "\0\1f\0octet\0blksize\0" "8\0windowsize\0" "16\0";
+	static const char request[] = "\0\1f\0octet\0blksize\0"
+				      "8\0windowsize\0"
+				      "16\0";
 
 	transfer(8 * 70000 + 3, request, sizeof request - 1, 0, 0);
 	transfer(8 * 70000 + 3, request, sizeof request - 1, 1009, 0);
@@ -277,7 +294,10 @@ static void test_wrap(void **state)
 static void test_options(void **state)
 {
 	struct wire w = {0};
-	static const char want[] = "\0\6blksize\0" "1468\0tsize\0" "5000\0windowsize\0" "8";
+	static const char want[] = "\0\6blksize\0"
+				   "1468\0tsize\0"
+				   "5000\0windowsize\0"
+				   "8";
 
 	wire_open(&w, 5000, WINDOW, sizeof WINDOW - 1);
 	wire_start(&w);
@@ -367,11 +387,11 @@ static void test_unreadable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_real_requests), cmocka_unit_test(test_odd_requests),
-		cmocka_unit_test(test_error_packet),  cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_losses),	      cmocka_unit_test(test_wrap),
-		cmocka_unit_test(test_options),	      cmocka_unit_test(test_size_only),
-		cmocka_unit_test(test_abandoned),     cmocka_unit_test(test_duplicate_acks),
+		cmocka_unit_test(test_real_requests),	 cmocka_unit_test(test_odd_requests),
+		cmocka_unit_test(test_error_packet),	 cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_losses),		 cmocka_unit_test(test_wrap),
+		cmocka_unit_test(test_options),		 cmocka_unit_test(test_size_only),
+		cmocka_unit_test(test_abandoned),	 cmocka_unit_test(test_duplicate_acks),
 		cmocka_unit_test(test_repeated_request), cmocka_unit_test(test_unreadable),
 	};
 

@@ -58,11 +58,35 @@ static int check_awaited(const struct job *j, const char *nonce, struct error *e
 	return 0;
 }
 
+/*
+ * Whether the only disk of a PC may stand in for one whose identity does not match. A comparison writes nothing. A restore may,
+ * when there is nothing to match: the snapshot is another host's, or its disk had neither WWN nor serial number. Else an unknown
+ * disk may be a data disk whose neighbour has just died, and has to be named.
+ */
+static bool may_take_the_only_disk(struct agent_call *c)
+{
+	struct snapshot s;
+	bool unknown;
+
+	if (c->job.kind == JOB_VERIFY)
+		return true;
+	if (c->job.kind != JOB_RESTORE)
+		return false;
+	if (strcmp(c->job.origin, c->job.host) != 0)
+		return true;
+	if (store_read_snapshot(c->server->store, c->job.origin, c->job.snapshot, &s, NULL) < 0)
+		return false;
+	unknown = s.n_disks == 1 && !s.disks[0].wwn[0] && !s.disks[0].serial[0];
+	snapshot_clear(&s);
+	return unknown;
+}
+
 static int answer_hello(struct agent_call *c, const struct host *host, const char *session)
 {
 	struct wire_job w = {.job = (uint64_t)c->job.id,
 			     .full = c->job.full,
 			     .read_back = true,
+			     .allow_single = may_take_the_only_disk(c),
 			     .against_disk = c->job.kind == JOB_VERIFY};
 	json_t *tags = json_loads(c->job.tags, 0, NULL);
 	char *texts[64];

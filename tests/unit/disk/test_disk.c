@@ -177,7 +177,7 @@ static void check_random_access(unsigned flags)
 	assert_int_equal(disk_read(d, shadow, IMAGE_BYTES, 0, &err), 0);
 	for (unsigned round = 0; round < 400; round++) {
 		uint64_t offset = (uint64_t)rand_r(&seed) % IMAGE_BYTES;
-		size_t len = (size_t)rand_r(&seed) % (round % 8 ? 20000 : 2500000);
+		size_t len = (size_t)rand_r(&seed) % (round % 5 ? 20000 : 2500000);
 		uint8_t *at = b + rand_r(&seed) % 64;
 
 		if (round & 1) { /* aligned as direct requests want it */

@@ -250,8 +250,9 @@ static void test_bad_entries(void **state)
 		uint64_t first, last;
 		const char *note;
 	} cases[] = {
-		{390, 405, "overlap"},	    {300, 967, "usable range"},	       {20, 30, "usable range"},
-		{500, 499, "usable range"}, {300, UINT64_MAX, "usable range"}, {0, 0, "usable range"},
+		{390, 405, "overlap"},	  {300, 400, "overlap"},      {300, 967, "usable range"},
+		{20, 30, "usable range"}, {500, 499, "usable range"}, {300, UINT64_MAX, "usable range"},
+		{0, 0, "usable range"},
 	};
 
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "engine/engine.h"
 
+#define BACKUP_TRIES 3
+
 /* A quarter of the memory, between 64 and 256 MiB: the boot image itself lives in RAM too. */
 static struct engine_options engine_options(const struct work *w)
 {
@@ -101,9 +103,43 @@ static int snapshot_begin(const struct work *w, struct snapshot *s, struct error
 	return 0;
 }
 
-static int do_backup(const struct work *w, struct wire_finish *f, struct error *err)
+/* A server that died may have lost chunks that it had taken but not yet made durable: then it refuses the snapshot.
+ * Another pass asks for every chunk anew and sends what is missing. */
+static int backup_until_taken(const struct work *w, const struct choice *c, struct chunk_sink *sink, struct snapshot *s,
+			      struct error *err)
 {
 	struct engine_options options = engine_options(w);
+	int rc;
+
+	for (unsigned tries = 1;; tries++) {
+		rc = backup_run(c->disks, c->n, sink, s, false, &options, err);
+		if (rc != -ERR_DAMAGED || tries == BACKUP_TRIES || atomic_load(&w->live->stop) < 0)
+			return rc;
+		log_warning("%s: reading once more, to send what the server lacks", err->text);
+	}
+}
+
+/* Why a snapshot is degraded: what its regions' notes say. */
+static void describe_degraded(const struct snapshot *s, char *to, size_t to_bytes)
+{
+	size_t used = 0;
+
+	for (size_t d = 0; d < s->n_disks; d++) {
+		for (size_t i = 0; i < s->disks[d].n_regions && used < to_bytes; i++) {
+			const struct snapshot_region *r = &s->disks[d].regions[i];
+			int n;
+
+			if (!r->note[0])
+				continue;
+			n = snprintf(to + used, to_bytes - used, "%s%s %u (%s): %s", used ? "; " : "", r->role,
+				     r->number, r->kind, r->note);
+			used += n > 0 ? (size_t)n : 0;
+		}
+	}
+}
+
+static int do_backup(const struct work *w, struct wire_finish *f, struct error *err)
+{
 	struct chunk_sink *sink = NULL;
 	struct choice c = {0};
 	struct snapshot s;
@@ -114,15 +150,21 @@ static int do_backup(const struct work *w, struct wire_finish *f, struct error *
 	if (rc == 0)
 		rc = wire_client_open_sink(w->client, &sink, err);
 	if (rc == 0)
-		rc = backup_run(c.disks, c.n, sink, &s, false, &options, err);
+		rc = backup_until_taken(w, &c, sink, &s, err);
 	if (rc == 0) {
 		char size[TEXT_SIZE_BYTES], took[TEXT_SIZE_BYTES];
 
 		keep_stats(f, stats_of_backup(&s));
 		log_info("snapshot %.12s is committed: %s new, %s", s.id, text_size(s.new_bytes, size),
 			 text_duration(s.seconds, took));
-		if (s.degraded)
+		if (s.degraded) {
+			char why[sizeof f->error];
+
 			f->result = WIRE_DEGRADED;
+			snprintf(why, sizeof why, "a region could not be judged and was copied whole");
+			describe_degraded(&s, why, sizeof why);
+			text_printable(why, f->error, sizeof f->error);
+		}
 	}
 	if (sink)
 		chunk_sink_close(sink);
@@ -135,11 +177,13 @@ static int do_backup(const struct work *w, struct wire_finish *f, struct error *
 static int open_targets(const struct work *w, const struct snapshot *s, unsigned flags, struct choice *c,
 			struct error *err)
 {
+	/* Looking at the wrong disk does no harm. */
+	bool allow_single = w->job->allow_single || !(flags & DISK_WRITE);
 	int rc = choice_new(c, s->n_disks, err);
 
 	if (rc == 0)
-		rc = disks_choose_targets(s, w->hello->disks, w->hello->n_disks, w->job->disk, w->job->allow_single,
-					  c->at, err);
+		rc = disks_choose_targets(s, w->hello->disks, w->hello->n_disks, w->job->disk, allow_single, c->at,
+					  err);
 	if (rc < 0)
 		return rc;
 	c->n = s->n_disks;

@@ -134,7 +134,7 @@ void wire_client_set_limit(struct wire_client *c, uint32_t limit_ms)
 	atomic_store(&c->limit_ms, limit_ms);
 }
 
-enum ask_how { ASK_ALWAYS, ASK_ONCE, ASK_OF_JOB };
+enum ask_how { ASK_ALWAYS, ASK_ONCE, ASK_OF_JOB, ASK_PATIENTLY };
 
 /* A request with a JSON body (which is freed) and a JSON answer. */
 static int ask(struct wire_client *c, const char *path, int encoded, struct buf *body, enum ask_how how,
@@ -145,6 +145,7 @@ static int ask(struct wire_client *c, const char *path, int encoded, struct buf 
 				 .body_bytes = body->len,
 				 .once = how == ASK_ONCE,
 				 .of_job = how == ASK_OF_JOB,
+				 .patient = how == ASK_PATIENTLY,
 				 .answer = answer,
 				 .answer_max = WIRE_MAX_JSON_BYTES};
 	int rc;
@@ -201,7 +202,7 @@ int wire_client_log(struct wire_client *c, const struct wire_log *log, bool once
 int wire_client_finish(struct wire_client *c, const struct wire_finish *f, enum wire_after *after, struct error *err)
 {
 	struct buf body = {0}, answer = {0};
-	int rc = ask(c, "/agent/v1/finish", wire_finish_encode(f, &body), &body, ASK_ALWAYS, &answer, err);
+	int rc = ask(c, "/agent/v1/finish", wire_finish_encode(f, &body), &body, ASK_PATIENTLY, &answer, err);
 
 	if (rc == 0)
 		rc = wire_finish_answer_decode(answer.data, answer.len, after, err);

@@ -54,6 +54,7 @@ int wire_client_progress(struct wire_client *c, const struct wire_progress *p, b
 int wire_client_log(struct wire_client *c, const struct wire_log *log, bool once, struct error *err);
 /* snapshot_clear() after success. */
 int wire_client_snapshot(struct wire_client *c, struct snapshot *out, struct error *err);
+/* As long as the server says that it is busy (reading the snapshot back), up to a day. */
 int wire_client_finish(struct wire_client *c, const struct wire_finish *f, enum wire_after *after, struct error *err);
 
 /* The server's store behind the seam of the engine. The client outlives them. 0 or -ENOMEM. */

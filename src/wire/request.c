@@ -19,6 +19,8 @@
 #include "base/text.h"
 #include "wire/pool.h"
 
+#define PATIENCE_MS (24u * 3600 * 1000) /* for a server that is busy with what it was asked */
+
 /* The state of one try. */
 struct
 try {
@@ -274,7 +276,7 @@ static int give_up(const struct wire_client *c, uint64_t after_ms, struct error 
 
 static int run_with_retries(struct wire_client *c, struct wire_request *r, struct wire_slot *slot, struct error *err)
 {
-	uint64_t failing_since = 0, wait_ms = c->first_wait_ms;
+	uint64_t began = clock_ms(), failing_since = 0, wait_ms = c->first_wait_ms;
 	bool waited = false;
 	int rc;
 
@@ -292,7 +294,7 @@ static int run_with_retries(struct wire_client *c, struct wire_request *r, struc
 		if (rc == 0 || !again || r->once)
 			break;
 		now = clock_ms();
-		if (!failing_since)
+		if (!failing_since || (r->patient && rc == -EBUSY && now - began < PATIENCE_MS))
 			failing_since = now;
 		gone = now - failing_since;
 		if (rc == -ERR_UNREACHABLE) {

@@ -17,8 +17,9 @@ struct wire_request {
 	const char *path; /* "/agent/v1/have" */
 	const void *body; /* NULL: a GET */
 	size_t body_bytes;
-	bool once;   /* no second try */
-	bool of_job; /* ended by wire_client_cancel() */
+	bool once;    /* no second try */
+	bool of_job;  /* ended by wire_client_cancel() */
+	bool patient; /* "busy" is no failure: the server works on the answer */
 	/* Where the answer goes: into answer, at most answer_max bytes, or to receive. */
 	struct buf *answer;
 	size_t answer_max;

@@ -15,6 +15,7 @@ clean_up() {
 	local code=$? pid
 	for pid in "${started[@]}"; do
 		kill "$pid" 2>/dev/null || true
+		kill -CONT "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
 	rm -rf "$work"

@@ -227,7 +227,9 @@ static void round_trip(void **state)
 static void ends_that_are_not_done(void **state)
 {
 	static const struct script_step refused[] = {{"/hello", SCRIPT_STATUS, 403, "refused"}};
-	static const struct script_step rejected[] = {{"/commit", SCRIPT_STATUS, 422, "damaged"}};
+	static const struct script_step rejected[] = {{"/commit", SCRIPT_STATUS, 422, "damaged"},
+						      {"/commit", SCRIPT_STATUS, 422, "damaged"},
+						      {"/commit", SCRIPT_STATUS, 422, "damaged"}};
 	static const struct script_step over[] = {{"/finish", SCRIPT_STATUS, 409, "state"}};
 	struct fixture *f = *state;
 	const struct session_end *end;
@@ -244,7 +246,7 @@ static void ends_that_are_not_done(void **state)
 	assert_int_equal(run(f, f->source, 5000)->code, EXIT_CODE_REFUSED);
 	/* The engine believes in its work, the server does not. */
 	restart_server(f);
-	script_server_set(f->server, rejected, 1);
+	script_server_set(f->server, rejected, 3);
 	assert_int_equal(run(f, f->source, 5000)->code, EXIT_CODE_DAMAGED);
 	assert_non_null(strstr(script_server_last_body(f->server), "\"result\":\"failed\""));
 	restart_server(f);
@@ -252,6 +254,21 @@ static void ends_that_are_not_done(void **state)
 	end = run(f, f->source, 5000);
 	assert_int_not_equal(end->code, 0);
 	assert_true(end->acknowledged);
+}
+
+static void sends_again_what_the_server_lost(void **state)
+{
+	static const struct script_step once[] = {{"/commit", SCRIPT_STATUS, 422, "damaged"}};
+	struct fixture *f = *state;
+	struct memory_store_facts facts;
+
+	script_server_set(f->server, once, 1);
+	assert_int_equal(run(f, f->source, 5000)->code, 0);
+	assert_int_equal(script_server_used(f->server), 1);
+	assert_int_equal(snapshots(f), 1);
+	/* What it has was not sent again. */
+	memory_store_get_facts(f->store, &facts);
+	assert_int_equal(facts.duplicate_puts, 0);
 }
 
 static void cancelled_by_the_server(void **state)
@@ -291,9 +308,9 @@ static void lost_server_is_not_success(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH(backup_and_restore),	  WITH(round_trip),
-		WITH(ends_that_are_not_done),	  WITH(cancelled_by_the_server),
-		WITH(lost_server_is_not_success),
+		WITH(backup_and_restore),      WITH(round_trip),
+		WITH(ends_that_are_not_done),  WITH(sends_again_what_the_server_lost),
+		WITH(cancelled_by_the_server), WITH(lost_server_is_not_success),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

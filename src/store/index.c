@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define INDEX_SCHEMA 1
 #define BUSY_MS 20000
 
@@ -64,6 +66,21 @@ static int run(struct store_index *x, sqlite3 *db, const char *sql, const char *
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : failed(x, db, what, err);
 }
 
+/* The change to WAL, and the first look at a file that another process is just making, fail at once with BUSY instead of
+ * waiting: SQLite's busy handler does not serve there. */
+static int set_wal(struct store_index *x, sqlite3 *db, struct error *err)
+{
+	static const char sql[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384;";
+	uint64_t start = clock_ms();
+	int r = run(x, db, sql, "open", err);
+
+	while (r == -EBUSY && clock_ms() - start < BUSY_MS) {
+		clock_sleep_ms(20);
+		r = run(x, db, sql, "open", err);
+	}
+	return r;
+}
+
 /* *db is to be closed also after a failure. */
 static int open_db(struct store_index *x, int flags, sqlite3 **db, struct error *err)
 {
@@ -72,7 +89,7 @@ static int open_db(struct store_index *x, int flags, sqlite3 **db, struct error 
 		return failed(x, *db, "open", err);
 	sqlite3_busy_timeout(*db, BUSY_MS);
 	sqlite3_extended_result_codes(*db, 1);
-	return run(x, *db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384;", "open", err);
+	return set_wal(x, *db, err);
 }
 
 /* One value of the first row; "" when there is none. */
@@ -90,12 +107,12 @@ static int one_text(struct store_index *x, const char *sql, char *to, size_t to_
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : failed(x, x->writer, "read", err);
 }
 
+/* Inside a transaction. */
 static int make_tables(struct store_index *x, struct error *err)
 {
 	char sql[1400];
 
 	snprintf(sql, sizeof sql,
-		 "BEGIN IMMEDIATE;"
 		 "DROP TABLE IF EXISTS chunks; DROP TABLE IF EXISTS packs; DROP TABLE IF EXISTS meta;"
 		 "CREATE TABLE meta(store TEXT NOT NULL);"
 		 "INSERT INTO meta VALUES('%s');"
@@ -104,25 +121,30 @@ static int make_tables(struct store_index *x, struct error *err)
 		 "CREATE TABLE chunks(hash BLOB NOT NULL, pack INTEGER NOT NULL, offset INTEGER NOT NULL,"
 		 " body INTEGER NOT NULL, plain INTEGER NOT NULL, method INTEGER NOT NULL,"
 		 " PRIMARY KEY(hash, pack)) WITHOUT ROWID;"
-		 "PRAGMA user_version=%d; COMMIT;",
+		 "PRAGMA user_version=%d;",
 		 x->store_id, INDEX_SCHEMA);
-	if (run(x, x->writer, sql, "set up", err) == 0)
-		return 0;
-	sqlite3_exec(x->writer, "ROLLBACK", NULL, NULL, NULL);
-	return err && err->code ? err->code : -EIO;
+	return run(x, x->writer, sql, "set up", err);
 }
 
-/* Makes the tables where they are missing, or belong to another store or version. */
+/* Makes the tables where they are missing, or belong to another store or version. The look and the making are one
+ * transaction: another process may be at the same. */
 static int set_up(struct store_index *x, struct error *err)
 {
-	char version[16], id[40] = "";
-	int r = one_text(x, "PRAGMA user_version", version, sizeof version, err);
+	char version[16] = "", id[40] = "";
+	int r = run(x, x->writer, "BEGIN IMMEDIATE", "set up", err);
 
-	if (r == 0 && atoi(version) == INDEX_SCHEMA)
-		r = one_text(x, "SELECT store FROM meta", id, sizeof id, err);
 	if (r < 0)
 		return r;
-	return strcmp(id, x->store_id) == 0 ? 0 : make_tables(x, err);
+	r = one_text(x, "PRAGMA user_version", version, sizeof version, err);
+	if (r == 0 && atoi(version) == INDEX_SCHEMA)
+		r = one_text(x, "SELECT store FROM meta", id, sizeof id, err);
+	if (r == 0 && strcmp(id, x->store_id) != 0)
+		r = make_tables(x, err);
+	if (r == 0)
+		r = run(x, x->writer, "COMMIT", "set up", err);
+	if (r < 0)
+		sqlite3_exec(x->writer, "ROLLBACK", NULL, NULL, NULL);
+	return r;
 }
 
 int store_index_open(const char *path, const char *store_id, struct store_index **out, struct error *err)
@@ -188,7 +210,7 @@ int store_index_reset(struct store_index *x, struct error *err)
 	if (r == 0)
 		r = run(x, x->writer, "PRAGMA journal_mode=WAL", "empty", err);
 	if (r == 0)
-		r = make_tables(x, err);
+		r = set_up(x, err);
 	pthread_mutex_unlock(&x->write_lock);
 	return r;
 }

@@ -185,6 +185,11 @@ int store_check_needs(struct store *s, const struct snapshot *snapshot, struct e
 	struct store_walk w = {.store = s, .need = check_need, .arg = &c};
 	int r = store_walk_snapshot(&w, snapshot, err);
 
+	if (r == -ERR_DAMAGED) { /* the index may have been in the middle of being made anew by another process */
+		r = store_catch_up(s, err);
+		if (r == 0)
+			r = store_walk_snapshot(&w, snapshot, err);
+	}
 	free(c.sizes);
 	free(c.hashes);
 	return r;

@@ -249,7 +249,7 @@ static void add_log(struct maker *m)
 static void add_root(struct maker *m)
 {
 	static const char name[] = "HiberFil.sys";
-	uint8_t v[32 + 120] = {0}, *e = v + 32;
+	uint8_t v[32 + 112 + 16] = {0}, *e = v + 32;
 	uint32_t at = 16;
 
 	bytes_put_le32(v, 0x30);

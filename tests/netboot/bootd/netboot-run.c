@@ -10,8 +10,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
+#include "netboot/menu.h"
 #include "netboot/netboot.h"
 #include "netboot/wake.h"
+
+/* With MENUS=FOLDER in the environment: what the HTTP server has to give to iPXE. */
+static int write_menu(const struct netboot_arming *a, struct error *err)
+{
+	const char *folder = getenv("MENUS");
+	struct buf menu = {0};
+	char path[512];
+	int ret = 0;
+
+	if (folder) {
+		snprintf(path, sizeof path, "%s/boot.ipxe", folder);
+		ret = menu_ipxe(a, &menu, err);
+		if (ret == 0)
+			ret = io_replace_file(path, menu.data, menu.len, 0644, err);
+	}
+	buf_free(&menu);
+	return ret;
+}
 
 static int arm(struct netboot *nb, char *rest, struct error *err)
 {
@@ -25,6 +45,8 @@ static int arm(struct netboot *nb, char *rest, struct error *err)
 	snprintf(a.base, sizeof a.base, "%s", base);
 	snprintf(a.nonce, sizeof a.nonce, "%s", slash + 1);
 	snprintf(a.cmdline, sizeof a.cmdline, "%s", rest ? rest : "");
+	if (write_menu(&a, err) < 0)
+		return err->code;
 	return netboot_arm(nb, &a, err);
 }
 

@@ -365,9 +365,8 @@ static int open_place(struct builtin *b, const struct netboot_interface *interfa
 			return ret;
 	}
 	for (int s = 0; s < SOCKETS_EACH; s++) {
-		bool tftp = s == SOCKETS_EACH - 1;
-
-		p->fds[s] = sockets_udp(p->name, &p->address, !tftp, ports[s], err);
+		/* Only DHCP has broadcasts to hear; the other two are asked at our address. */
+		p->fds[s] = sockets_udp(p->name, &p->address, s == 0, ports[s], err);
 		if (p->fds[s] < 0)
 			return p->fds[s];
 	}

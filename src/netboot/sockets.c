@@ -36,7 +36,8 @@ static int configure(int fd, const char *interface, const struct sockaddr_in *se
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)(strlen(interface) + 1)) < 0 ||
+	    (interface &&
+	     setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)(strlen(interface) + 1)) < 0) ||
 	    bind(fd, (const struct sockaddr *)self, sizeof *self) < 0)
 		return -errno;
 	return 0;
@@ -51,7 +52,7 @@ int sockets_udp(const char *interface, const struct in_addr *address, bool any, 
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open a UDP socket");
 	self.sin_addr.s_addr = any ? htonl(INADDR_ANY) : address->s_addr;
-	ret = configure(fd, interface, &self);
+	ret = configure(fd, any ? interface : NULL, &self);
 	if (ret < 0) {
 		close(fd);
 		return error_errno(err, ret, "cannot listen on UDP port %u of %s%s", port, interface,

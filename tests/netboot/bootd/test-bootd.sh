@@ -38,9 +38,21 @@ ip netns add "$client"
 ip -n "$server" link add wire type veth peer name nic netns "$client"
 ip -n "$server" addr add 10.67.0.1/24 dev wire
 ip -n "$server" link set wire up
-ip -n "$client" link set nic address "$mac"
+# The server has a second NIC on the same network, and the client believes that the server's address is there: both answer
+# ARP for it. TFTP and port 4011 come in by the wrong door and must be served all the same.
+ip -n "$client" link add bridge type bridge stp_state 0 forward_delay 0
+ip -n "$client" link set nic name port0
+ip -n "$client" link add nic type veth peer name port1
+ip -n "$client" link add port2 type veth peer name wire2 netns "$server"
+ip netns exec "$client" sysctl -q -w net.ipv4.conf.all.arp_ignore=1 # the client itself is of one piece
+for port in port0 port1 port2; do ip -n "$client" link set "$port" master bridge up; done
+ip -n "$client" link set bridge up
+ip -n "$client" addr flush dev port0
+ip -n "$client" link set nic address "$mac" up
 ip -n "$client" addr add 10.67.0.2/24 dev nic
-ip -n "$client" link set nic up
+ip -n "$server" link set wire2 up
+second=$(ip netns exec "$server" cat /sys/class/net/wire2/address)
+ip -n "$client" neigh replace 10.67.0.1 lladdr "$second" dev nic nud permanent
 
 mkdir "$dir/tftp"
 head -c 150000 /dev/urandom >"$dir/tftp/lpxelinux.0"

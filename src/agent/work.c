@@ -88,7 +88,7 @@ static int open_sources(const struct work *w, struct choice *c, struct error *er
 
 static int snapshot_begin(const struct work *w, struct snapshot *s, struct error *err)
 {
-	*s = (struct snapshot){.time = clock_unix(), .version = G4L_VERSION};
+	*s = (struct snapshot){.time = w->job->time, .version = G4L_VERSION};
 	snprintf(s->host, sizeof s->host, "%s", w->job->host);
 	s->facts = facts_json(w->hello);
 	s->tags = calloc(w->job->n_tags + 1, sizeof *s->tags);

@@ -18,7 +18,7 @@ static const struct cli_option options[] = {
 	CLI_OPTION_STORE,
 	{"number", "N", "with --store: which disk of a snapshot that has several, from 0", false},
 	{"full", NULL, "write everything, also what is in place already", false},
-	{"no-read-back", NULL, "do not read back and compare what was written", false},
+	{"no-read-back", NULL, "with --store: do not read back and compare what was written", false},
 	{"sector-size", "BYTES", "with --store: the sector size of an image file: 512 (default) or 4096", false},
 	{"detach", NULL, "start the job on g4ld and do not wait for its end", false},
 	CLI_OPTION_JSON,
@@ -145,13 +145,14 @@ static int run_remote(const struct cli_args *args, struct error *err)
 		r = cli_split_host(from, from_host, &snapshot, err);
 	if (r == 0 && !cli_flag(args, "yes"))
 		r = error_set(err, -ERR_REFUSED, "this overwrites the disk of %s; say --yes if that is meant", host);
+	if (r == 0 && cli_flag(args, "no-read-back"))
+		r = error_set(err, -ERR_USAGE, "--no-read-back works with --store only; a host's agent always reads back");
 	if (r == 0)
 		r = remote_open(args, &remote, err);
 	if (r < 0)
 		return r;
-	request = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:b, s:b, s:b}", "kind", "restore", "host", host, "snapshot", snapshot,
-			    "from", from ? from_host : NULL, "disk", disk, "full", cli_flag(args, "full"), "read_back",
-			    !cli_flag(args, "no-read-back"), "yes", 1);
+	request = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:b, s:b}", "kind", "restore", "host", host, "snapshot", snapshot,
+			    "from", from ? from_host : NULL, "disk", disk, "full", cli_flag(args, "full"), "yes", 1);
 	r = remote_run_job(remote, request, cli_flag(args, "detach"), args->json, &job, err);
 	stats = json_object_get(job, "stats");
 	if (args->json && job) {

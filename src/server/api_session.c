@@ -83,7 +83,8 @@ static bool may_take_the_only_disk(struct agent_call *c)
 
 static int answer_hello(struct agent_call *c, const struct host *host, const char *session)
 {
-	struct wire_job w = {.job = (uint64_t)c->job.id,
+	struct wire_job w = {.time = clock_unix(),
+			     .job = (uint64_t)c->job.id,
 			     .full = c->job.full,
 			     .read_back = true,
 			     .allow_single = may_take_the_only_disk(c),

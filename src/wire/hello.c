@@ -176,11 +176,12 @@ int wire_job_encode(const struct wire_job *j, struct buf *out)
 
 	for (size_t i = 0; i < j->n_tags; i++)
 		failed |= json_array_append_new(tags, fields_string(j->tags[i])) < 0;
-	o = json_pack("{s:s, s:I, s:s, s:o*, s:s, s:o*, s:o*, s:b, s:b, s:b, s:b}", "session", j->session, "job",
+	o = json_pack("{s:s, s:I, s:s, s:o*, s:s, s:o*, s:o*, s:b, s:b, s:b, s:b, s:I}", "session", j->session, "job",
 		      (json_int_t)j->job, "kind", wire_kind_name(j->kind), "host", fields_string(j->host), "after",
 		      wire_after_name(j->after), "tags", tags, "disk",
 		      j->disk[0] ? fields_string(j->disk) : json_null(), "full", (int)j->full, "read_back",
-		      (int)j->read_back, "allow_single", (int)j->allow_single, "against_disk", (int)j->against_disk);
+		      (int)j->read_back, "allow_single", (int)j->allow_single, "against_disk", (int)j->against_disk, "time",
+		      (json_int_t)j->time);
 	if (failed) {
 		json_decref(o);
 		return -ENOMEM;
@@ -214,10 +215,12 @@ static int tags_decode(const json_t *o, struct wire_job *j, struct error *err)
 static int job_members(const json_t *o, struct wire_job *j, struct error *err)
 {
 	char kind[16] = "", after[16] = "";
+	uint64_t time = 0;
 
 	j->read_back = true;
 	if (fields_hex(o, "session", j->session, sizeof j->session, err) < 0 ||
 	    fields_u64(o, "job", false, INT64_MAX, &j->job, err) < 0 ||
+	    fields_u64(o, "time", false, UINT32_MAX, &time, err) < 0 ||
 	    fields_text(o, "kind", false, kind, sizeof kind, err) < 0 ||
 	    fields_text(o, "host", false, j->host, sizeof j->host, err) < 0 ||
 	    fields_text(o, "after", false, after, sizeof after, err) < 0 ||
@@ -227,6 +230,7 @@ static int job_members(const json_t *o, struct wire_job *j, struct error *err)
 	    fields_bool(o, "allow_single", true, &j->allow_single, err) < 0 ||
 	    fields_bool(o, "against_disk", true, &j->against_disk, err) < 0)
 		return -ERR_FORMAT;
+	j->time = (int64_t)time;
 	if (wire_kind_parse(kind, &j->kind) < 0 || wire_after_parse(after, &j->after) < 0)
 		return error_set(err, -ERR_FORMAT, "the job's kind or what comes after it is a word unknown here");
 	if (!text_is_name(j->host))

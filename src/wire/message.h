@@ -69,6 +69,7 @@ struct wire_job {
 	bool read_back;	   /* restore: read back and compare what was written */
 	bool allow_single; /* restore: without a disk of the recorded identity, take the only one there is */
 	bool against_disk; /* verify: compare with the host's disk */
+	int64_t time;	   /* the server's clock, unix seconds: a host's own may be years off */
 };
 void wire_job_clear(struct wire_job *j);
 int wire_job_encode(const struct wire_job *j, struct buf *out);

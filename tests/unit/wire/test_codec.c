@@ -232,7 +232,8 @@ static void job_round_trip(void **state)
 			      .disk = "/dev/sda",
 			      .full = true,
 			      .allow_single = true,
-			      .against_disk = true},
+			      .against_disk = true,
+			      .time = 1764000000},
 			out;
 	struct error err = {0};
 	struct buf b = {0};
@@ -245,6 +246,7 @@ static void job_round_trip(void **state)
 	assert_int_equal(out.after, WIRE_REBOOT);
 	assert_string_equal(out.tags[1], "v2");
 	assert_string_equal(out.disk, "/dev/sda");
+	assert_true(out.time == 1764000000);
 	assert_true(out.full && !out.read_back && out.allow_single && out.against_disk);
 	wire_job_clear(&out);
 	buf_free(&b);
@@ -261,7 +263,7 @@ static void job_defaults_are_safe(void **state)
 {
 	static const char text[] =
 		"{\"session\":\"0000000000000000000000000000000000000000000000000000000000000000\","
-		"\"job\":1,\"kind\":\"restore\",\"host\":\"a\",\"after\":\"stay\",\"tags\":[],\"disk\":null,\"new\":1}";
+		"\"job\":1,\"time\":1,\"kind\":\"restore\",\"host\":\"a\",\"after\":\"stay\",\"tags\":[],\"disk\":null,\"new\":1}";
 	struct wire_job j;
 	struct error err = {0};
 

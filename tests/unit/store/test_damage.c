@@ -251,6 +251,26 @@ static void every_byte_of_config_and_snapshot_counts(void **state)
 	fixture_remove(folder);
 }
 
+/* Of two chunks in two packs, one pack is gone: a client is told to send the one that was in it. */
+static void assert_one_of_two(const char *folder)
+{
+	uint8_t *plain = malloc(CHUNK_MAX_BYTES);
+	struct store *s = fixture_open(folder);
+	struct chunk_sink *sink;
+	struct hash hashes[2];
+	struct error err = {0};
+	bool present[2];
+
+	hashes[0] = hash_of(plain, fixture_chunk(0, plain));
+	hashes[1] = hash_of(plain, fixture_chunk(300, plain));
+	assert_done(store_open_sink(s, &sink, &err), err);
+	assert_done(chunk_sink_have(sink, hashes, 2, present, &err), err);
+	assert_true(present[0] != present[1]);
+	chunk_sink_close(sink);
+	store_close(s);
+	free(plain);
+}
+
 static void missing_files(void **state)
 {
 	char *folder = two_backups(), *path;
@@ -263,6 +283,7 @@ static void missing_files(void **state)
 	path = path_of(folder, packs.at[0]);
 	assert_int_equal(unlink(path), 0);
 	free(path);
+	assert_one_of_two(folder);
 	assert_int_equal(check_all(folder, false, &l), -ERR_DAMAGED);
 	path = path_of(folder, "config");
 	assert_int_equal(unlink(path), 0);

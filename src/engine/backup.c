@@ -386,12 +386,12 @@ int backup_run_plans(struct disk **disks, struct plan *plans, size_t n_disks, st
 	b.sending.sink = sink;
 	b.sending.dry_run = dry_run;
 	b.sending.crew = &b.crew;
-	claims_init(&b.sending.claims);
+	rc = claims_init(&b.sending.claims);
 	pthread_mutex_init(&b.recipe_lock, NULL);
 	b.plans = plans ? plans : calloc(n_disks, sizeof *b.plans);
 	b.recipes = calloc(n_disks, sizeof *b.recipes);
 	b.read_before = calloc(n_disks, sizeof *b.read_before);
-	rc = b.plans && b.recipes && b.read_before ? run(&b, &why) : out_of_memory(&why);
+	rc = rc == 0 && b.plans && b.recipes && b.read_before ? run(&b, &why) : out_of_memory(&why);
 	if (rc < 0) {
 		crew_fail(&b.crew, rc, &why);
 		forget_disks(snapshot);

@@ -91,15 +91,17 @@ void hash_map_remove(struct hash_map *m, const struct hash *h)
 	}
 }
 
-void claims_init(struct claims *c)
+int claims_init(struct claims *c)
 {
-	*c = (struct claims){0};
+	*c = (struct claims){.done = malloc(CLAIMS_REMEMBERED * sizeof *c->done)};
 	pthread_mutex_init(&c->lock, NULL);
+	return c->done ? 0 : -ENOMEM;
 }
 
 void claims_free(struct claims *c)
 {
 	hash_map_free(&c->map);
+	free(c->done);
 	pthread_mutex_destroy(&c->lock);
 }
 
@@ -119,8 +121,14 @@ int claims_take(struct claims *c, const struct hash *h)
 void claims_release(struct claims *c, const struct hash *hashes, size_t n)
 {
 	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < n; i++)
-		hash_map_remove(&c->map, &hashes[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (c->n_done == CLAIMS_REMEMBERED)
+			hash_map_remove(&c->map, &c->done[c->next_done]);
+		else
+			c->n_done++;
+		c->done[c->next_done] = hashes[i];
+		c->next_done = (c->next_done + 1) % CLAIMS_REMEMBERED;
+	}
 	pthread_mutex_unlock(&c->lock);
 }
 

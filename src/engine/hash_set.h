@@ -36,11 +36,16 @@ void hash_map_remove(struct hash_map *m, const struct hash *h);
 struct claims {
 	pthread_mutex_t lock;
 	struct hash_map map;
+	struct hash *done; /* a ring: claims that were released but are remembered for a while */
+	size_t n_done, next_done;
 };
-void claims_init(struct claims *c);
+/* How many claims are remembered after their release: chunks that come again soon are not even asked for. */
+#define CLAIMS_REMEMBERED 32768
+int claims_init(struct claims *c); /* 0 or -ENOMEM; claims_free() in both cases */
 void claims_free(struct claims *c);
-/* 1: claimed now; 0: another one has it; -ENOMEM. */
+/* 1: claimed now; 0: another one has it, or the sink has the chunk already; -ENOMEM. */
 int claims_take(struct claims *c, const struct hash *h);
+/* The sink has these chunks: they are remembered, and the oldest remembered ones forgotten. */
 void claims_release(struct claims *c, const struct hash *hashes, size_t n);
 /* How many claims are held. */
 size_t claims_held(struct claims *c);

@@ -90,7 +90,7 @@ static int ask(struct sender *s, size_t n, struct error *err)
 	return 0;
 }
 
-/* The claims of this group are no longer needed: the sink has all of them. */
+/* The sink has this group. In a dry run it has not, and the claims stand for it. */
 static void release(struct sender *s, size_t n)
 {
 	struct claims *c = &s->shared->claims;

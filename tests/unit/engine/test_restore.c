@@ -96,6 +96,13 @@ static void test_delta(void **state)
 	assert_same(f, target);
 	assert_in_range(r.written_bytes, 1, 4 * MIB);
 	assert_int_equal(r.written_bytes + r.skipped_bytes, SIZE);
+	/* Only something in the first MiB differs, where the table is. */
+	for (uint64_t at = 4096; at < MIB; at += 300 << 10) {
+		assert_int_equal(disk_write(target, noise, 512, at, NULL), 0);
+		assert_int_equal(restore_from(f->store, &f->snapshot, target, NULL, &r, &err), 0);
+		assert_same(f, target);
+		assert_in_range(r.written_bytes, 1, MIB);
+	}
 	assert_int_equal(restore_from(f->store, &f->snapshot, target, &full, &r, &err), 0);
 	assert_int_equal(r.written_bytes, SIZE);
 	assert_int_equal(r.skipped_bytes, 0);

@@ -104,6 +104,7 @@ for name in lpxelinux.0 "pxelinux.cfg/01-${mac//:/-}"; do
 done
 
 # A wake-up packet goes out of this interface, by UDP and as Ethernet type 0x0842.
+: >"$dir/woken"
 ip netns exec "$client" timeout 10 python3 - "$mac" >"$dir/woken" <<-'PY' &
 	import socket, sys
 	mac = bytes.fromhex(sys.argv[1].replace(":", ""))

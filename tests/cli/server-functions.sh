@@ -71,10 +71,16 @@ armed() {
 	tr ' ' '\n' <"$work/state/armed/$mac.cmdline" | sed -n "s/^g4l.$1=//p"
 }
 
-# run_agent DISK [OPTIONS]: does the armed host's job as the netbooted PC would.
+# run_agent DISK: does the armed host's job as the netbooted PC would.
 run_agent() {
-	local disk=$1
-	shift
-	"$agent" --server "$(armed server)" --pin "$(armed pin)" --token "$(armed token)" --mac "$mac" --disk "$disk" --no-power "$@" \
-		>"$work/agent.log" 2>&1
+	start_agent "$1"
+	wait "$agent_pid"
+}
+
+# start_agent DISK: the same in the background, as $agent_pid.
+start_agent() {
+	"$agent" --server "$(armed server)" --pin "$(armed pin)" --token "$(armed token)" --mac "$mac" --disk "$1" --no-power \
+		>"$work/agent.log" 2>&1 &
+	agent_pid=$!
+	started+=("$agent_pid")
 }

@@ -70,9 +70,7 @@ rm "$disk"
 truncate -s 400M "$disk"
 mkfs.ext4 -q -F -d "$work/tree" "$disk"
 queue backup
-run_agent "$disk" &
-agent_pid=$!
-started+=("$agent_pid")
+start_agent "$disk"
 await "$job" working
 for _ in $(seq 100); do
 	[ "$(api "/jobs/$job" | jq .done_bytes)" -gt 0 ] && break
@@ -96,8 +94,7 @@ rm "$disk"
 truncate -s 400M "$disk"
 mkfs.ext4 -q -F -d "$work/tree" "$disk"
 queue backup
-run_agent "$disk" &
-agent_pid=$!
+start_agent "$disk"
 await "$job" working
 for _ in $(seq 200); do
 	[ "$(api "/jobs/$job" | jq .done_bytes)" -gt 0 ] && break

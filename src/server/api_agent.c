@@ -76,20 +76,16 @@ static int agent_put(struct agent_call *c)
 	return r < 0 ? r : wire_put_answer_encode(sum, &c->reply->body);
 }
 
-/* What this job may read: the chunks that its snapshot needs. Worked out once. */
+/* What this job may read: the chunks that its snapshot needs. Worked out once, by one of the agent's connections. */
 static int know_allowed(struct agent_call *c)
 {
 	struct live *v = c->live;
 	struct recipe_walk walk = {0};
 	struct snapshot snapshot;
 	struct chunk_source *source;
-	bool known;
 	int r;
 
-	pthread_mutex_lock(&v->lock);
-	known = v->allowed_known;
-	pthread_mutex_unlock(&v->lock);
-	if (known)
+	if (atomic_load(&v->allowed_known))
 		return 0;
 	r = live_source(v, c->server->store, &source, c->err);
 	if (r == 0)
@@ -104,13 +100,9 @@ static int know_allowed(struct agent_call *c)
 		error_set(c->err, r, "out of memory");
 	if (r == 0) {
 		hash_list_sort(&walk.content);
-		pthread_mutex_lock(&v->lock);
-		if (!v->allowed_known) {
-			v->allowed = walk.content;
-			v->allowed_known = true;
-			walk.content = (struct hash_list){0};
-		}
-		pthread_mutex_unlock(&v->lock);
+		v->allowed = walk.content;
+		atomic_store(&v->allowed_known, true);
+		walk.content = (struct hash_list){0};
 	}
 	recipe_walk_clear(&walk);
 	return r;
@@ -135,8 +127,11 @@ static int agent_get(struct agent_call *c)
 	size_t n;
 	int r = wire_hashes_view(c->q->body, c->q->body_bytes, &c->wanted, &n, c->err);
 
-	if (r == 0)
-		r = know_allowed(c);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->live->once_lock);
+	r = know_allowed(c);
+	pthread_mutex_unlock(&c->live->once_lock);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++)
@@ -206,12 +201,12 @@ static int agent_commit(struct agent_call *c)
 	if (r < 0)
 		return r;
 	/* One at a time: two copies of one request must not both commit. */
-	pthread_mutex_lock(&c->live->commit_lock);
+	pthread_mutex_lock(&c->live->once_lock);
 	job_clear(&c->job);
 	r = jobs_get(c->server->db, c->live->job, &c->job, c->err);
 	if (r == 0)
 		r = commit(c, &snapshot);
-	pthread_mutex_unlock(&c->live->commit_lock);
+	pthread_mutex_unlock(&c->live->once_lock);
 	snapshot_clear(&snapshot);
 	return r;
 }
@@ -256,8 +251,15 @@ static int agent_log(struct agent_call *c)
 	struct wire_log lines = {0};
 	int r = wire_log_decode(c->q->body, c->q->body_bytes, &lines, c->err);
 
-	for (size_t i = 0; i < lines.n && r == 0; i++)
+	if (r == 0)
+		r = db_begin(c->server->db, false, c->err);
+	if (r < 0) {
+		wire_log_clear(&lines);
+		return r;
+	}
+	for (size_t i = 0; i < lines.n; i++)
 		jobs_log(c->server->db, c->job.id, lines.lines[i].time, lines.lines[i].level, "agent", "%s", lines.lines[i].text);
+	r = db_end(c->server->db, 0, c->err);
 	wire_log_clear(&lines);
 	server_changed(c->server);
 	if (r == 0)

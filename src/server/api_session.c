@@ -249,7 +249,8 @@ static int end_well(struct agent_call *c, const struct wire_finish *f)
 		r = jobs_move(c->server->db, c->job.id, JOB_WORKING, JOB_FINISHING, NULL, c->err);
 	if (r < 0)
 		return r;
-	text_printable(f->error, why, sizeof why);
+	text_printable(f->error[0] ? f->error : "not everything could be read or judged: the log and the snapshot say what", why,
+		       sizeof why);
 	r = conductor_end_from(c->server, c->job.id, JOB_FINISHING, degraded ? JOB_DEGRADED : JOB_DONE,
 			       degraded ? EXIT_CODE_DEGRADED : EXIT_CODE_DONE, degraded ? why : "");
 	return r < 0 ? error_set(c->err, -EBUSY, "the end of the job could not be recorded") : 0;

@@ -15,6 +15,7 @@
 #include "server/worker.h"
 
 #define LOCAL_MAX_RESTARTS 3
+#define TOKENS_KEPT_SECONDS (7 * 86400)
 
 /* How long ago something of the wall clock was, in the range that makes sense for a limit. */
 static uint64_t ago_ms(int64_t since, uint64_t limit_s)
@@ -267,6 +268,13 @@ int conductor_recover(struct server *s, struct error *err)
 			   "UPDATE armings SET token='' WHERE job IN (SELECT id FROM jobs WHERE state NOT IN"
 			   " ('arming','waking','booting'))",
 			   NULL);
+	/* Tokens of jobs that were over long ago: nobody repeats their requests any more. */
+	if (r >= 0)
+		r = db_run(s->db, err, "DELETE FROM sessions WHERE job IN (SELECT id FROM jobs WHERE ended<>0 AND ended<?)", "i",
+			   clock_unix() - TOKENS_KEPT_SECONDS);
+	if (r >= 0)
+		r = db_run(s->db, err, "DELETE FROM armings WHERE job IN (SELECT id FROM jobs WHERE ended<>0 AND ended<?)", "i",
+			   clock_unix() - TOKENS_KEPT_SECONDS);
 	if (r >= 0)
 		r = jobs_list(s->db, &filter, &list, &n, err);
 	if (r < 0)

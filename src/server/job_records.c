@@ -13,6 +13,7 @@ void jobs_log(struct db *db, int64_t id, int64_t time, enum log_level level, con
 	char raw[1500], line[1500];
 	struct error err = {0};
 	va_list ap;
+	int r;
 
 	va_start(ap, fmt);
 	vsnprintf(raw, sizeof raw, fmt, ap);
@@ -20,14 +21,16 @@ void jobs_log(struct db *db, int64_t id, int64_t time, enum log_level level, con
 	text_printable(raw, line, sizeof line);
 	if (strcmp(source, "agent") != 0)
 		log_write(level, "job %lld: %s", (long long)id, line);
-	/* seq moves with the log too, so that a watcher sees new lines. */
+	/* seq moves with the log too, so that a watcher sees new lines. What the server says is kept in any case. */
 	db_lock(db);
-	if (db_number(db, 0, "SELECT count(*) FROM job_log WHERE job=?", "i", id) < JOBS_MAX_LOG_LINES &&
-	    (db_run(db, &err, "INSERT INTO job_log(job, time, level, source, text) VALUES(?,?,?,?,?)", "iittt", id, time,
-		    log_level_name(level), source, line) < 0 ||
-	     db_run(db, &err, "UPDATE jobs SET seq=seq+1 WHERE id=?", "i", id) < 0))
-		log_error("job %lld: a line of its log could not be kept: %s", (long long)id, err.text);
+	r = db_run(db, &err, "UPDATE jobs SET seq=seq+1, log_lines=log_lines+1 WHERE id=? AND (log_lines<? OR ?)", "iii", id,
+		   (int64_t)JOBS_MAX_LOG_LINES, (int64_t)(strcmp(source, "agent") != 0));
+	if (r > 0)
+		r = db_run(db, &err, "INSERT INTO job_log(job, time, level, source, text) VALUES(?,?,?,?,?)", "iittt", id, time,
+			   log_level_name(level), source, line);
 	db_unlock(db);
+	if (r < 0)
+		log_error("job %lld: a line of its log could not be kept: %s", (long long)id, err.text);
 }
 
 void jobs_screen(struct db *db, const struct job *j, const char *text)

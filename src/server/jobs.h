@@ -78,7 +78,8 @@ int jobs_set_stats(struct db *db, int64_t id, const char *stats, bool degraded, 
 int jobs_set_progress(struct db *db, const struct job *j, struct error *err);
 
 /* Adds a line; source: "server", "agent", "boot". Also goes to g4ld's own log when source is not "agent". Never fails:
- * what cannot be kept is at least in g4ld's log. A job's log ends at JOBS_MAX_LOG_LINES. */
+ * what cannot be kept is at least in g4ld's log. Of the agent's lines no more are kept once a job's log
+ * has JOBS_MAX_LOG_LINES. */
 #define JOBS_MAX_LOG_LINES 20000
 void jobs_log(struct db *db, int64_t id, int64_t time, enum log_level level, const char *source, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));

@@ -20,7 +20,7 @@ static void destroy(struct live *v)
 	hash_list_free(&v->put);
 	hash_list_free(&v->allowed);
 	pthread_mutex_destroy(&v->lock);
-	pthread_mutex_destroy(&v->commit_lock);
+	pthread_mutex_destroy(&v->once_lock);
 	free(v);
 }
 
@@ -36,7 +36,7 @@ struct live *live_get(struct lives *l, int64_t job)
 		v = calloc(1, sizeof *v);
 		if (v) {
 			pthread_mutex_init(&v->lock, NULL);
-			pthread_mutex_init(&v->commit_lock, NULL);
+			pthread_mutex_init(&v->once_lock, NULL);
 			v->job = job;
 			atomic_store(&v->heard_ms, clock_ms());
 			v->limit_from_ms = clock_ms();

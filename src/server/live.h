@@ -26,15 +26,15 @@ struct live {
 	uint64_t woken_ms;	  /* conductor: the last magic packet, 0: none yet */
 	uint64_t cancel_ms;	  /* conductor: when the cancelling was first seen, 0 */
 	atomic_bool worker;	  /* a worker thread has it */
+	atomic_bool allowed_known;
+	struct hash_list allowed; /* what a restore or verify may read; does not change once it is known */
 
-	pthread_mutex_t commit_lock; /* one commit at a time */
+	pthread_mutex_t once_lock; /* one commit at a time; and `allowed` is worked out once */
 	pthread_mutex_t lock;	     /* for what follows */
 	struct chunk_sink *sink;
 	struct chunk_source *source;
 	bool whole_history; /* `put` has every chunk that the agent ever sent for this job */
 	struct hash_list put;
-	bool allowed_known;
-	struct hash_list allowed; /* what a restore or verify may read */
 	struct progress_meter meter;
 	uint64_t last_screen_ms;
 };

@@ -24,7 +24,7 @@ struct beat {
 	_Atomic bool end_drawing, end_sending;
 	bool sending;
 	pthread_t drawer, sender;
-	unsigned changes_sent;
+	uint32_t essence_sent;
 	double screen_due;
 	unsigned failures; /* heart-beats in a row that were not answered */
 };
@@ -149,11 +149,11 @@ static void send_progress(struct beat *b)
 	p.new_bytes = v.p.new_bytes;
 	p.stored_bytes = v.p.stored_bytes;
 	p.skipped_bytes = v.p.skipped_bytes;
-	if (v.changes != b->changes_sent || clock_seconds() >= b->screen_due)
+	if (live_essence(&v) != b->essence_sent || clock_seconds() >= b->screen_due)
 		p.screen = screen_format(&v, text);
 	rc = wire_client_progress(b->client, &p, &cancel, &err);
 	if (rc == 0 && p.screen) {
-		b->changes_sent = v.changes;
+		b->essence_sent = live_essence(&v);
 		b->screen_due = clock_seconds() + SCREEN_EVERY_S;
 	}
 	judge(b, rc, cancel, &err);

@@ -36,11 +36,22 @@ void live_set(struct live *l, char *field, size_t field_bytes, const char *fmt, 
 	/* Cuts between characters, which snprintf() does not. */
 	text_printable(raw, text, field_bytes < sizeof text ? field_bytes : sizeof text);
 	pthread_mutex_lock(&l->lock);
-	if (strncmp(field, text, field_bytes) != 0) {
-		snprintf(field, field_bytes, "%s", text);
-		l->view.changes++;
-	}
+	snprintf(field, field_bytes, "%s", text);
 	pthread_mutex_unlock(&l->lock);
+}
+
+uint32_t live_essence(const struct live_view *v)
+{
+	const char *const texts[] = {v->title, v->phase, v->step, v->trouble};
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; i < 4; i++) {
+		for (const char *s = texts[i]; *s; s++)
+			if ((*s < '0' || *s > '9') && *s != '.')
+				h = (h ^ (uint8_t)*s) * 16777619u;
+		h = (h ^ '\n') * 16777619u;
+	}
+	return h;
 }
 
 void live_copy(struct live *l, struct live_view *to)
@@ -58,8 +69,6 @@ int live_progress(void *arg, const struct progress *p)
 	struct live_view *v = &l->view;
 
 	pthread_mutex_lock(&l->lock);
-	if (strncmp(v->phase, p->phase, sizeof v->phase - 1) != 0)
-		v->changes++;
 	v->step[0] = '\0';
 	v->p = *p;
 	snprintf(v->phase, sizeof v->phase, "%s", p->phase);

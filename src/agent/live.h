@@ -29,7 +29,6 @@ struct live_view {
 	struct progress_meter meter;
 	char trouble[400];		 /* "" or a sentence */
 	char tail[LIVE_TAIL_LINES][200]; /* the newest last; "" where there is none */
-	unsigned changes;		 /* counts changes of step, phase, title and trouble */
 	unsigned log_total;		 /* log lines ever */
 };
 
@@ -49,6 +48,9 @@ void live_clear(struct live *l);
 void live_set(struct live *l, char *field, size_t field_bytes, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 #define LIVE_SET(l, field, ...) live_set((l), (l)->view.field, sizeof(l)->view.field, __VA_ARGS__)
+
+/* A number that stays the same while only figures (a countdown, a rate) change in title, phase, step and trouble. */
+uint32_t live_essence(const struct live_view *v);
 
 /* A consistent copy; its pointers are put right. */
 void live_copy(struct live *l, struct live_view *to);

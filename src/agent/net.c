@@ -21,10 +21,12 @@
 
 #include "agent/facts.h"
 #include "base/clock.h"
+#include "base/io.h"
 
 #define WAIT_MS 60000
 #define DHCP_AFTER_LINK_MS 30000 /* at least so long for an address, however late the link came */
-#define UDHCPC_SCRIPT "/etc/udhcpc.script"
+#define UDHCPC_SCRIPT "/etc/udhcpc/default.script"
+#define UDHCPC_LOG "/run/udhcpc.log"
 
 int net_find(const char *root, const char *mac, char *name, size_t name_bytes)
 {
@@ -212,8 +214,9 @@ static int run_udhcpc(struct live *live, const char *name, uint64_t deadline)
 	int rc;
 
 	posix_spawn_file_actions_init(&files);
-	for (int fd = 0; fd <= 2; fd++)
-		posix_spawn_file_actions_addopen(&files, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, 1, UDHCPC_LOG, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	posix_spawn_file_actions_adddup2(&files, 1, 2);
 	rc = posix_spawnp(&pid, "udhcpc", &files, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&files);
 	if (rc != 0)
@@ -230,6 +233,21 @@ static int run_udhcpc(struct live *live, const char *name, uint64_t deadline)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EAGAIN;
 }
 
+/* What the DHCP client said, for the log. */
+static void tell_udhcpc(void)
+{
+	struct buf b = {0};
+	char *save = NULL;
+
+	if (io_read_file(UDHCPC_LOG, 65536, &b, NULL) == 0) {
+		buf_put_u8(&b, 0);
+		for (char *line = b.failed ? NULL : strtok_r((char *)b.data, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save))
+			log_warning("%s", line);
+	}
+	buf_free(&b);
+}
+
 int net_start(struct live *live, const char *mac, struct error *err)
 {
 	uint64_t deadline = clock_ms() + WAIT_MS;
@@ -244,6 +262,7 @@ int net_start(struct live *live, const char *mac, struct error *err)
 		rc = run_udhcpc(live, name, deadline);
 		if (rc == 0 && own_address(name, address))
 			break;
+		tell_udhcpc();
 		if (atomic_load(&live->stop) < 0)
 			return error_set(err, atomic_load(&live->stop), "stopped while waiting for the network");
 		if (clock_ms() >= deadline)

@@ -241,11 +241,10 @@ static void draw_lines(const struct screen *s, size_t i, const struct live_view 
 
 void screen_draw(struct screen *s, const struct live_view *v, double now)
 {
-	bool state = v->changes != s->changes_shown && now >= s->line_due - 4;
+	uint32_t essence = live_essence(v);
+	bool state = essence != s->essence_shown || now >= s->line_due;
 	char text[SCREEN_TEXT_BYTES];
 
-	if (now >= s->line_due)
-		state = true;
 	screen_format(v, text);
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->consoles[i].whole)
@@ -254,7 +253,7 @@ void screen_draw(struct screen *s, const struct live_view *v, double now)
 			draw_lines(s, i, v, v->log_total - s->log_shown, state);
 	}
 	if (state) {
-		s->changes_shown = v->changes;
+		s->essence_shown = essence;
 		s->line_due = now + 5;
 	}
 	s->log_shown = v->log_total;

@@ -25,7 +25,8 @@ struct screen {
 		bool owned;
 	} consoles[SCREEN_MAX_CONSOLES];
 	size_t n;
-	unsigned changes_shown, log_shown;
+	uint32_t essence_shown;
+	unsigned log_shown;
 	double line_due; /* when the next line is due without any change */
 };
 

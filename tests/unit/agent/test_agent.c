@@ -187,6 +187,16 @@ static void screen_shows_all(void **state)
 	assert_null(strchr(text, '\033'));
 	screen_line(&v, line, sizeof line);
 	assert_non_null(strstr(line, "reading"));
+	{
+		uint32_t essence = live_essence(&v);
+
+		live_waiting(&l, "the server does not answer", 8);
+		live_copy(&l, &v);
+		assert_non_null(strstr(v.trouble, ", 8."));
+		live_waiting(&l, "the store is full", 8);
+		live_copy(&l, &v);
+		assert_int_not_equal(live_essence(&v), essence);
+	}
 	live_waiting(&l, NULL, 0);
 	live_copy(&l, &v);
 	assert_string_equal(v.trouble, "");

@@ -16,7 +16,8 @@ static bool name_byte_ok(char c)
 	       c == '-';
 }
 
-/* Parts of letters, digits and . _ -, none empty or beginning with a dot. A prefix may also end anywhere, and be empty. */
+/* Parts of letters, digits and . _ -, none empty or beginning with a dot. A prefix may also end anywhere, and be empty.
+ */
 static bool name_ok(const char *name, bool is_prefix)
 {
 	size_t n = strlen(name);

@@ -1,6 +1,6 @@
 /*
- * Keeps the index and the packs in agreement. The packs are the truth: what the index does not know is read from the packs'
- * own indexes, what it knows too much is forgotten. Nothing here writes to packs.
+ * Keeps the index and the packs in agreement. The packs are the truth: what the index does not know is read from the
+ * packs' own indexes, what it knows too much is forgotten. Nothing here writes to packs.
  */
 #include <stdlib.h>
 #include <string.h>

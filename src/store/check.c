@@ -1,6 +1,7 @@
 /*
- * Looks at everything and changes nothing. First the packs, in several threads where every byte is to be read; then every
- * snapshot's recipe against what the packs turned out to hold. What is found is told piece by piece, and looking goes on.
+ * Looks at everything and changes nothing. First the packs, in several threads where every byte is to be read; then
+ * every snapshot's recipe against what the packs turned out to hold. What is found is told piece by piece, and looking
+ * goes on.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -86,8 +87,8 @@ static void check_frame(struct check *c, struct store_reader *rd, const uint8_t 
 	hash_format(&e->hash, hex);
 	if (pack_get_frame_header(at, &f) < 0 || !hash_equal(&f.hash, &e->hash) || f.body_bytes != e->body_bytes ||
 	    f.plain_bytes != e->plain_bytes || f.method != e->method) {
-		error_set(&problem, -ERR_DAMAGED, "the header of chunk %s at byte %u does not agree with the pack's index",
-			  hex, e->offset);
+		error_set(&problem, -ERR_DAMAGED,
+			  "the header of chunk %s at byte %u does not agree with the pack's index", hex, e->offset);
 	} else {
 		f.body = at + PACK_FRAME_HEADER_BYTES;
 		if (chunk_decode(rd->coder, &f, rd->plain, &problem) == 0)
@@ -167,7 +168,8 @@ static int check_pack(struct check *c, struct store_reader *rd, const struct sto
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
-		return ends_check(r) ? r : (tell(c, name, err->text, NULL), advance(c, "reading packs", file->pack_bytes));
+		return ends_check(r) ? r
+				     : (tell(c, name, err->text, NULL), advance(c, "reading packs", file->pack_bytes));
 	r = store_backend_get(c->store->backend, name, 0, header, sizeof header, err);
 	if (r == 0)
 		r = pack_check_header(header, &file->id, name, err);
@@ -307,8 +309,8 @@ static int check_snapshot(struct check *c, const struct store_snapshot *one, str
 	if (c->missing || c->damaged || c->unlike) {
 		snprintf(what, sizeof what,
 			 "of its chunks %llu are missing, %llu damaged and %llu of another size (the first is %s)",
-			 (unsigned long long)c->missing, (unsigned long long)c->damaged,
-			 (unsigned long long)c->unlike, c->example);
+			 (unsigned long long)c->missing, (unsigned long long)c->damaged, (unsigned long long)c->unlike,
+			 c->example);
 		tell(c, object, what, name);
 	}
 	return 0;

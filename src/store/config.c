@@ -1,4 +1,5 @@
-/* The object "config": what makes a folder a store (doc/FORMAT.md, "The store's config"). Written once, never changed. */
+/* The object "config": what makes a folder a store (doc/FORMAT.md, "The store's config"). Written once, never changed.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -54,7 +55,8 @@ static int missing(struct store_backend *b, struct error *err)
 		store_backend_list(b, STORE_SNAPSHOTS_PREFIX, found_one, &any, &ignored);
 	if (any)
 		return error_set(err, -ERR_DAMAGED,
-				 "%s holds packs or snapshots, but its file 'config' is missing: put it back", b->location);
+				 "%s holds packs or snapshots, but its file 'config' is missing: put it back",
+				 b->location);
 	return error_set(err, -ERR_USAGE, "%s is not a store: run g4l store init %s", b->location, b->location);
 }
 
@@ -74,12 +76,14 @@ int store_config_read(struct store_backend *b, char id[33], struct error *err)
 		return error_set(err, -ERR_DAMAGED, "%s/config is not the config of a store", b->location);
 	h = hash_of(&c, CHECKED_BYTES);
 	if (memcmp(c.check, h.bytes, sizeof c.check) != 0)
-		return error_set(err, -ERR_DAMAGED, "%s/config is damaged: it does not match its checksum", b->location);
+		return error_set(err, -ERR_DAMAGED, "%s/config is damaged: it does not match its checksum",
+				 b->location);
 	if (bytes_le32(c.version) > STORE_VERSION || bytes_le32(c.flags) != 0)
-		return error_set(err, -ERR_VERSION,
-				 "the store %s was made by a newer version of ghost4linux (store version %u, features %#x): "
-				 "use that version",
-				 b->location, bytes_le32(c.version), bytes_le32(c.flags));
+		return error_set(
+			err, -ERR_VERSION,
+			"the store %s was made by a newer version of ghost4linux (store version %u, features %#x): "
+			"use that version",
+			b->location, bytes_le32(c.version), bytes_le32(c.flags));
 	if (bytes_le32(c.version) != STORE_VERSION)
 		return error_set(err, -ERR_DAMAGED, "%s/config has the impossible version %u", b->location,
 				 bytes_le32(c.version));

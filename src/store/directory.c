@@ -218,8 +218,9 @@ static int list_folder(struct listing *l, const char *folder, int depth)
 	int r = 0;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0
-				       : error_errno(l->err, errno, "cannot list %s/%s", l->d->backend.location, folder);
+		return errno == ENOENT
+			       ? 0
+			       : error_errno(l->err, errno, "cannot list %s/%s", l->d->backend.location, folder);
 	dir = fdopendir(fd);
 	if (!dir) {
 		close(fd);

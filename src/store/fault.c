@@ -22,13 +22,14 @@ static struct fault *fault_of(struct store_backend *b)
 	return (struct fault *)((char *)b - offsetof(struct fault, backend));
 }
 
-/* Runs an operation between the question and its answer: a negative answer prevents it, a positive one loses its result. */
+/* Runs an operation between the question and its answer: a negative answer prevents it, a positive one loses its
+ * result. */
 #define FAULT_AROUND(f, op, name, call, err)                                                                           \
 	do {                                                                                                           \
 		int told_ = (f)->fn((f)->arg, atomic_fetch_add(&(f)->count, 1) + 1, op, name);                         \
 		int done_ = told_ < 0 ? told_ : (call);                                                                \
 		if (told_ < 0 || (told_ > 0 && done_ == 0))                                                            \
-			return error_errno(err, told_ < 0 ? told_ : -told_, "%s of %s was made to fail", op, name);     \
+			return error_errno(err, told_ < 0 ? told_ : -told_, "%s of %s was made to fail", op, name);    \
 		return done_;                                                                                          \
 	} while (0)
 

@@ -19,8 +19,8 @@ struct item {
 };
 
 struct job;
-/* Takes a frame whose header is right; frame NULL: there is none, and err says why. 0 to go on; 1: its content is damaged (err
- * says how), try another copy; negative: stop. */
+/* Takes a frame whose header is right; frame NULL: there is none, and err says why. 0 to go on; 1: its content is
+ * damaged (err says how), try another copy; negative: stop. */
 typedef int item_fn(struct job *j, const struct item *it, const struct chunk_frame *frame, struct error *err);
 
 struct job {
@@ -180,8 +180,8 @@ static int take_run(struct job *j, const struct item *items, size_t n, struct er
 
 		r = 1;
 		error_clear(&problem);
-		if (whole &&
-		    frame_at(j->reader->run + (items[i].place.offset - first->offset), &items[i], &items[i].place, &frame))
+		if (whole && frame_at(j->reader->run + (items[i].place.offset - first->offset), &items[i],
+				      &items[i].place, &frame))
 			r = j->take(j, &items[i], &frame, &problem);
 		if (r == 1) {
 			whole = false; /* the run's memory is used for single reads from here on */

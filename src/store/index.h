@@ -31,8 +31,8 @@ struct store_index_totals {
 	uint64_t packs, chunks, plain_bytes, pack_bytes;
 };
 
-/* Opens the file, making it when it is missing; an index of another store or another version, and a damaged one, is emptied. 0;
- * -ERR_DAMAGED when it cannot be used even so: delete the file. */
+/* Opens the file, making it when it is missing; an index of another store or another version, and a damaged one, is
+ * emptied. 0; -ERR_DAMAGED when it cannot be used even so: delete the file. */
 int store_index_open(const char *path, const char *store_id, struct store_index **out, struct error *err);
 void store_index_close(struct store_index *x);
 /* Empties an index, also one that is damaged, also while other processes have it open. */

@@ -1,6 +1,6 @@
 /*
- * Who may use the store at the same time: backups, restores, checks and forget share it; prune has it alone. flock(2) on a
- * file: the kernel ends the lock of a process that dies. Every wait has a limit.
+ * Who may use the store at the same time: backups, restores, checks and forget share it; prune has it alone. flock(2)
+ * on a file: the kernel ends the lock of a process that dies. Every wait has a limit.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -33,10 +33,11 @@ int store_lock_take(const struct store *s, bool exclusive, int *fd, struct error
 		}
 		if (clock_ms() - start >= wait_ms) {
 			close(*fd);
-			return error_set(err, -EBUSY,
-					 exclusive ? "the store %s is in use by a backup, a restore or a check: try again later"
-						   : "the store %s is being pruned: try again later",
-					 s->backend->location);
+			return error_set(
+				err, -EBUSY,
+				exclusive ? "the store %s is in use by a backup, a restore or a check: try again later"
+					  : "the store %s is being pruned: try again later",
+				s->backend->location);
 		}
 		clock_sleep_ms(POLL_MS);
 	}

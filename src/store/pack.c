@@ -11,19 +11,19 @@ static const char FOOTER_MAGIC[8] = {'G', '4', 'L', 'P', 'K', 'E', 'N', 'D'};
 
 /* All integers little-endian; doc/FORMAT.md, "Packs". */
 struct disk_header {
-	char magic[8];	   /*  0 */
+	char magic[8];	    /*  0 */
 	uint8_t version[4]; /*  8 */
 	uint8_t flags[4];   /* 12: zero */
-	uint8_t id[16];	   /* 16 */
+	uint8_t id[16];	    /* 16 */
 };
 _Static_assert(sizeof(struct disk_header) == PACK_HEADER_BYTES, "pack header");
 
 struct disk_frame_header {
-	uint8_t hash[32];   /*  0 */
-	uint8_t plain[4];   /* 32 */
-	uint8_t body[4];    /* 36 */
-	uint8_t method;	    /* 40 */
-	uint8_t zero[3];    /* 41 */
+	uint8_t hash[32]; /*  0 */
+	uint8_t plain[4]; /* 32 */
+	uint8_t body[4];  /* 36 */
+	uint8_t method;	  /* 40 */
+	uint8_t zero[3];  /* 41 */
 };
 _Static_assert(sizeof(struct disk_frame_header) == PACK_FRAME_HEADER_BYTES, "frame header");
 
@@ -122,9 +122,8 @@ int pack_get_frame_header(const uint8_t from[PACK_FRAME_HEADER_BYTES], struct ch
 	struct disk_frame_header h;
 
 	memcpy(&h, from, sizeof h);
-	*frame = (struct chunk_frame){.plain_bytes = bytes_le32(h.plain),
-				      .body_bytes = bytes_le32(h.body),
-				      .method = h.method};
+	*frame = (struct chunk_frame){
+		.plain_bytes = bytes_le32(h.plain), .body_bytes = bytes_le32(h.body), .method = h.method};
 	memcpy(frame->hash.bytes, h.hash, sizeof h.hash);
 	return sizes_ok(frame->plain_bytes, frame->body_bytes, frame->method, h.zero) ? 0 : -ERR_DAMAGED;
 }

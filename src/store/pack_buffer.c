@@ -1,6 +1,6 @@
 /*
- * A pack while it is put together. The memory is kept from pack to pack: the first touch of fresh pages costs more than the
- * copy into them.
+ * A pack while it is put together. The memory is kept from pack to pack: the first touch of fresh pages costs more than
+ * the copy into them.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * From frames to packs. A few packs are in memory at once: one is open and takes frames, the others are on their way to the
- * backend in threads of their own, so that nobody waits for an fsync but who must. A pack that cannot be stored is
+ * From frames to packs. A few packs are in memory at once: one is open and takes frames, the others are on their way to
+ * the backend in threads of their own, so that nobody waits for an fsync but who must. A pack that cannot be stored is
  * kept and tried again: frames that were taken are lost only with the process.
  */
 #include <stdlib.h>
@@ -18,9 +18,9 @@ enum slot_state { SLOT_FREE, SLOT_OPEN, SLOT_FULL, SLOT_WRITING, SLOT_FAILED };
 struct slot {
 	enum slot_state state;
 	struct store_pack_buffer pack;
-	bool ready; /* its memory is there */
-	uint64_t since_ms; /* OPEN: when the first frame came; FAILED: when it failed */
-	uint64_t order;	   /* FULL: older ones go first */
+	bool ready;	    /* its memory is there */
+	uint64_t since_ms;  /* OPEN: when the first frame came; FAILED: when it failed */
+	uint64_t order;	    /* FULL: older ones go first */
 	struct error error; /* of the last try to store it */
 };
 
@@ -223,7 +223,8 @@ static int step_to_room(struct store_writer *w, const struct chunk_frame *frame,
 				*err = w->slots[i].error;
 			return w->slots[i].error.code;
 		}
-		if (w->slots[i].error.code) { /* is being tried again: no more frames before it is known how that ends */
+		if (w->slots[i]
+			    .error.code) { /* is being tried again: no more frames before it is known how that ends */
 			pthread_cond_wait(&w->done, &w->lock);
 			return 1;
 		}

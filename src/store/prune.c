@@ -1,7 +1,7 @@
 /*
  * Frees what no snapshot needs. Alone in the store, by an exclusive lock. Nothing is removed before every snapshot and
- * every recipe has been read without a fault and every chunk they need has been found; and a pack that still holds needed
- * chunks goes only after each of them is durable, and was read back right, in another pack.
+ * every recipe has been read without a fault and every chunk they need has been found; and a pack that still holds
+ * needed chunks goes only after each of them is durable, and was read back right, in another pack.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -121,10 +121,11 @@ static int check_live(struct prune *p, struct error *err)
 		r = store_find_sizes(p->store, batch, n, sizes, err);
 		for (size_t k = 0; k < n && r == 0; k++)
 			if (sizes[k] == 0)
-				r = error_set(err, -ERR_DAMAGED,
-					      "nothing was removed: chunk %s, which a snapshot needs, is missing from the "
-					      "store %s; run g4l store check",
-					      hash_format(&batch[k], hex), p->store->backend->location);
+				r = error_set(
+					err, -ERR_DAMAGED,
+					"nothing was removed: chunk %s, which a snapshot needs, is missing from the "
+					"store %s; run g4l store check",
+					hash_format(&batch[k], hex), p->store->backend->location);
 		n = 0;
 	}
 	return r;

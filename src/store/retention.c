@@ -1,6 +1,6 @@
 /*
- * Which snapshots are kept. Forgetting removes a snapshot's name and nothing else; what only it needed is freed by prune. A
- * snapshot that cannot be read is never forgotten here: its time is unknown.
+ * Which snapshots are kept. Forgetting removes a snapshot's name and nothing else; what only it needed is freed by
+ * prune. A snapshot that cannot be read is never forgotten here: its time is unknown.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +133,8 @@ int store_forget(struct store *s, const char *host, const struct store_keep *kee
 	int lock, r;
 
 	*out = (struct store_forgotten){0};
-	/* Shared: it touches no chunk, so that only prune, which reads the snapshots to know what is needed, is in its way. */
+	/* Shared: it touches no chunk, so that only prune, which reads the snapshots to know what is needed, is in its
+	 * way. */
 	r = store_lock_take(s, false, &lock, err);
 	if (r < 0)
 		return r;

@@ -30,8 +30,8 @@ struct store {
 	char id[33];
 	char *lock_path;
 	struct store_index *index;
-	pthread_mutex_t sync_lock;   /* one thread at a time catches up or rebuilds */
-	pthread_mutex_t pool_lock;   /* guards readers */
+	pthread_mutex_t sync_lock; /* one thread at a time catches up or rebuilds */
+	pthread_mutex_t pool_lock; /* guards readers */
 	struct store_reader *readers;
 	pthread_mutex_t writer_lock; /* guards the next two */
 	struct store_writer *writer; /* there while sinks are open */
@@ -44,8 +44,8 @@ struct store {
 int store_config_write(struct store_backend *b, struct error *err);
 int store_config_read(struct store_backend *b, char id[33], struct error *err);
 
-/* store.c: a store on any backend; it takes b over, also when it fails. cache_path: the index's file; lock_path: the file
- * that locks are taken on. */
+/* store.c: a store on any backend; it takes b over, also when it fails. cache_path: the index's file; lock_path: the
+ * file that locks are taken on. */
 int store_open_on(struct store_backend *b, const char *cache_path, const char *lock_path, struct store **out,
 		  struct error *err);
 
@@ -99,9 +99,9 @@ int store_pack_buffer_store(const struct store_pack_buffer *p, struct store *s, 
 int store_writer_new(struct store *s, struct store_writer **out, struct error *err);
 /* Gives up what is not stored. */
 void store_writer_free(struct store_writer *w);
-/* Takes a frame whose hash was checked. generation: store_writer_generation() from before the index was asked; when packs
- * were stored since, -EAGAIN: ask again. *added: false when it was waiting to be stored already. -ENOSPC and others: an
- * earlier pack could not be stored; nothing is lost, the same call may be repeated. */
+/* Takes a frame whose hash was checked. generation: store_writer_generation() from before the index was asked; when
+ * packs were stored since, -EAGAIN: ask again. *added: false when it was waiting to be stored already. -ENOSPC and
+ * others: an earlier pack could not be stored; nothing is lost, the same call may be repeated. */
 int store_writer_put(struct store_writer *w, const struct chunk_frame *frame, uint64_t generation, bool *added,
 		     struct error *err);
 uint64_t store_writer_generation(struct store_writer *w);
@@ -129,7 +129,8 @@ int store_fetch_one(struct store *s, const struct hash *hash, struct buf *out, s
 /* walk.c: everything that a snapshot needs. */
 struct store_walk {
 	struct store *store;
-	/* Chunks that the snapshot needs, in batches; plain_bytes 0: not told (roots and segments). Returns 0 to go on. */
+	/* Chunks that the snapshot needs, in batches; plain_bytes 0: not told (roots and segments). Returns 0 to go on.
+	 */
 	int (*need)(void *arg, const struct recipe_chunk *chunks, size_t n, struct error *err);
 	/* True when a segment need not be read again; NULL: never. */
 	bool (*known)(void *arg, const struct hash *segment);

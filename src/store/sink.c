@@ -1,6 +1,6 @@
 /*
- * The store as a chunk sink. What arrives is checked before it is kept: a machine with bad memory, or a hostile one, must not
- * poison what others rely on.
+ * The store as a chunk sink. What arrives is checked before it is kept: a machine with bad memory, or a hostile one,
+ * must not poison what others rely on.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,8 @@ static int check_envelope(const struct chunk_frame *f, struct error *err)
 	if (f->plain_bytes == 0 || f->plain_bytes > CHUNK_MAX_BYTES || f->body_bytes == 0 ||
 	    f->body_bytes > f->plain_bytes || f->method > CHUNK_ZSTD ||
 	    (f->method == CHUNK_PLAIN && f->body_bytes != f->plain_bytes))
-		return error_set(err, -ERR_DAMAGED, "chunk %s arrived with impossible sizes (%u bytes in %u, method %u)",
+		return error_set(err, -ERR_DAMAGED,
+				 "chunk %s arrived with impossible sizes (%u bytes in %u, method %u)",
 				 hash_format(&f->hash, hex), f->plain_bytes, f->body_bytes, f->method);
 	return 0;
 }

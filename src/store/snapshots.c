@@ -188,7 +188,8 @@ static int pick_latest(struct store *s, const char *host, char id[SNAPSHOT_ID_BY
 	for (size_t i = 0; i < n && r == 0; i++)
 		if (list[i].damaged)
 			r = error_set(err, -ERR_DAMAGED,
-				      "snapshots/%s/%s is damaged, so it cannot be told which snapshot is the latest: name one",
+				      "snapshots/%s/%s is damaged, so it cannot be told which snapshot is the latest: "
+				      "name one",
 				      host, list[i].id);
 	if (r == 0 && n == 0)
 		r = error_set(err, -ENOENT, "the store %s has no snapshot of %s", s->backend->location, host);
@@ -212,12 +213,13 @@ static int pick_prefix(struct store *s, const char *host, const char *which, cha
 		memcpy(id, l.at[i].id, SNAPSHOT_ID_BYTES);
 	}
 	if (r == 0 && matches > 1)
-		r = error_set(err, -EINVAL, "'%.40s' fits %zu snapshots of %s: give more of its id", which, matches, host);
+		r = error_set(err, -EINVAL, "'%.40s' fits %zu snapshots of %s: give more of its id", which, matches,
+			      host);
 	if (r == 0 && matches == 0 && l.n == 0)
 		r = error_set(err, -ENOENT, "the store %s has no snapshot of %s", s->backend->location, host);
 	if (r == 0 && matches == 0)
-		r = error_set(err, -ENOENT, "none of the %zu snapshots of %s has an id that begins with '%.40s'", l.n, host,
-			      which);
+		r = error_set(err, -ENOENT, "none of the %zu snapshots of %s has an id that begins with '%.40s'", l.n,
+			      host, which);
 	free(l.at);
 	return r;
 }

@@ -49,7 +49,8 @@ int store_init(const char *location, struct error *err)
 	}
 	r = store_backend_list(b, "", found_other, other, err);
 	if (r == -ENOTEMPTY)
-		r = error_set(err, r, "%s is not empty (it holds %s): name a new folder for the store", location, other);
+		r = error_set(err, r, "%s is not empty (it holds %s): name a new folder for the store", location,
+			      other);
 	if (r < 0)
 		goto out;
 	r = store_config_write(b, err);

@@ -1,6 +1,6 @@
 /*
- * From a snapshot down to its chunks: roots, segments, chunks. Commit, prune and check all see a snapshot through this one
- * walk, so that they agree on what it needs. Every rule of recipe.h and the order of windows is checked on the way.
+ * From a snapshot down to its chunks: roots, segments, chunks. Commit, prune and check all see a snapshot through this
+ * one walk, so that they agree on what it needs. Every rule of recipe.h and the order of windows is checked on the way.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * Packs: the whole input is taken for a pack file and read as the store reads one: footer, index, header, frames. A second
- * time with checksums made right, so that what lies behind them is reached too.
+ * Packs: the whole input is taken for a pack file and read as the store reads one: footer, index, header, frames. A
+ * second time with checksums made right, so that what lies behind them is reached too.
  */
 #include <stdlib.h>
 #include <string.h>

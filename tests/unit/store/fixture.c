@@ -15,7 +15,8 @@ char *fixture_folder(void)
 	char *path = NULL;
 
 	if (!tmp)
-		tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* thousands of syncs: in memory they cost nothing */
+		tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+						    : "/tmp"; /* thousands of syncs: in memory they cost nothing */
 	assert_true(asprintf(&path, "%s/g4l-store-XXXXXX", tmp) > 0);
 	assert_non_null(mkdtemp(path));
 	return path;

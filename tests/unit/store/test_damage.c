@@ -331,7 +331,9 @@ static void index_in_every_state(void **state)
 		if (i == 0)
 			assert_int_equal(unlink(in_copy), 0);
 		else if (i == 1)
-			assert_done(io_replace_file(in_copy, "not a database, but long enough to be looked at", 47, 0600, &err), err);
+			assert_done(io_replace_file(in_copy, "not a database, but long enough to be looked at", 47,
+						    0600, &err),
+				    err);
 		else if (i < 6)
 			assert_int_equal(truncate(in_copy, size * (i - 2) / 5), 0);
 		else

@@ -1,4 +1,5 @@
-/* doc/FORMAT.md against the code: the second reader, which was written from the page, restores what the first one wrote. */
+/* doc/FORMAT.md against the code: the second reader, which was written from the page, restores what the first one
+ * wrote. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /*
- * A process that dies, a disk that is full and an answer that gets lost, at every single operation of a backup, a forget and
- * a prune: none is left out. Afterwards the store opens, is sound, has every snapshot it had, and the work can be done.
+ * A process that dies, a disk that is full and an answer that gets lost, at every single operation of a backup, a
+ * forget and a prune: none is left out. Afterwards the store opens, is sound, has every snapshot it had, and the work
+ * can be done.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,8 +81,8 @@ static void quiet(void *arg, enum log_level level, const char *line)
 {
 }
 
-/* In a process of its own: opens the store through the fault and runs the script. Exit codes: 0 done, 1 failed as it should,
- * 77 killed; +10: the fault was not reached. */
+/* In a process of its own: opens the store through the fault and runs the script. Exit codes: 0 done, 1 failed as it
+ * should, 77 killed; +10: the fault was not reached. */
 static int child(const char *folder, const struct script *script, struct plan plan)
 {
 	char cache[300], lock[300];
@@ -93,8 +94,7 @@ static int child(const char *folder, const struct script *script, struct plan pl
 	log_set_sink(quiet, NULL);
 	snprintf(cache, sizeof cache, "%s/cache/index.sqlite", folder);
 	snprintf(lock, sizeof lock, "%s/lock", folder);
-	if (store_directory_open(folder, false, &dir, &err) < 0 ||
-	    store_fault_wrap(dir, decide, &plan, &b, &err) < 0)
+	if (store_directory_open(folder, false, &dir, &err) < 0 || store_fault_wrap(dir, decide, &plan, &b, &err) < 0)
 		_exit(99);
 	r = store_open_on(b, cache, lock, &s, &err);
 	if (r == 0) {

@@ -71,11 +71,11 @@ static void weeks_months_and_years(void **state)
 	char *folder = fixture_store();
 	struct store *s = fixture_open(folder);
 
-	backup(s, "a", 3 * DAY, 1, 2, NULL);	/* Sunday 1970-01-04 */
-	backup(s, "a", 4 * DAY, 1, 2, NULL);	/* Monday */
-	backup(s, "a", 10 * DAY, 1, 2, NULL);	/* the Sunday of the same week */
-	backup(s, "a", 31 * DAY, 1, 2, NULL);	/* 1970-02-01 */
-	backup(s, "a", 365 * DAY, 1, 2, NULL);	/* 1971-01-01 */
+	backup(s, "a", 3 * DAY, 1, 2, NULL);   /* Sunday 1970-01-04 */
+	backup(s, "a", 4 * DAY, 1, 2, NULL);   /* Monday */
+	backup(s, "a", 10 * DAY, 1, 2, NULL);  /* the Sunday of the same week */
+	backup(s, "a", 31 * DAY, 1, 2, NULL);  /* 1970-02-01 */
+	backup(s, "a", 365 * DAY, 1, 2, NULL); /* 1971-01-01 */
 	forget(s, "a", (struct store_keep){.weekly = 9}, true, 1, 4);
 	forget(s, "a", (struct store_keep){.monthly = 9}, true, 2, 3);
 	forget(s, "a", (struct store_keep){.yearly = 9}, true, 3, 2);

@@ -69,13 +69,13 @@ static void poison_is_refused(void **state)
 	flipped[m.frame.body_bytes / 2] ^= 1;
 	for (size_t i = 0; i < 7; i++)
 		bad[i] = m.frame;
-	bad[0].hash.bytes[0] ^= 1;		     /* other bytes under this name */
-	bad[1].plain_bytes++;			     /* a length that is too long … */
-	bad[2].plain_bytes--;			     /* … or too short: a bomb, bounded by what was announced */
-	bad[3].body = flipped;			     /* changed on the way */
-	bad[4].body_bytes -= 5;			     /* cut short */
-	bad[5].method = CHUNK_PLAIN;		     /* another method than it was made with */
-	bad[6].plain_bytes = CHUNK_MAX_BYTES + 1;    /* more than a chunk may have */
+	bad[0].hash.bytes[0] ^= 1;		  /* other bytes under this name */
+	bad[1].plain_bytes++;			  /* a length that is too long … */
+	bad[2].plain_bytes--;			  /* … or too short: a bomb, bounded by what was announced */
+	bad[3].body = flipped;			  /* changed on the way */
+	bad[4].body_bytes -= 5;			  /* cut short */
+	bad[5].method = CHUNK_PLAIN;		  /* another method than it was made with */
+	bad[6].plain_bytes = CHUNK_MAX_BYTES + 1; /* more than a chunk may have */
 	assert_done(store_open_sink(s, &sink, &err), err);
 	for (size_t i = 0; i < 7; i++) {
 		if (chunk_sink_put(sink, &bad[i], 1, &stored, &err) == 0)

@@ -58,6 +58,7 @@ int api_make_admin_token(struct server *s, struct error *err)
 	/* The file first: a token that is in force must be known to somebody. */
 	r = io_replace_file(path, hex, 65, 0600, err);
 	if (r == 0)
-		r = db_run(s->db, err, "INSERT INTO tokens(hash, name, created) VALUES(?,'admin',?)", "hi", &hash, clock_unix());
+		r = db_run(s->db, err, "INSERT INTO tokens(hash, name, created) VALUES(?,'admin',?)", "hi", &hash,
+			   clock_unix());
 	return r < 0 ? r : 0;
 }

@@ -36,10 +36,10 @@ static void reply_error(struct http_reply *reply, const struct error *err)
 		unsigned status;
 		const char *name;
 	} codes[] = {
-		{-ERR_USAGE, 400, "usage"},	{-ERR_FORMAT, 400, "usage"},   {-EINVAL, 400, "usage"},
+		{-ERR_USAGE, 400, "usage"},	{-ERR_FORMAT, 400, "usage"},	{-EINVAL, 400, "usage"},
 		{-ENOENT, 404, "unknown"},	{-ERR_REFUSED, 403, "refused"}, {-EACCES, 401, "token"},
-		{-EEXIST, 409, "busy"},		{-EBUSY, 409, "busy"},	       {-ESTALE, 409, "busy"},
-		{-ERR_DAMAGED, 422, "damaged"}, {-ENOSPC, 507, "full"},	       {-ERR_UNREACHABLE, 503, "unreachable"},
+		{-EEXIST, 409, "busy"},		{-EBUSY, 409, "busy"},		{-ESTALE, 409, "busy"},
+		{-ERR_DAMAGED, 422, "damaged"}, {-ENOSPC, 507, "full"},		{-ERR_UNREACHABLE, 503, "unreachable"},
 	};
 	const char *name = "failed";
 
@@ -51,8 +51,8 @@ static void reply_error(struct http_reply *reply, const struct error *err)
 			break;
 		}
 	buf_free(&reply->body);
-	reply_json(reply, json_pack("{s:o, s:s}", "error", fields_string(err->text[0] ? err->text : error_name(err->code)),
-				    "code", name));
+	reply_json(reply, json_pack("{s:o, s:s}", "error",
+				    fields_string(err->text[0] ? err->text : error_name(err->code)), "code", name));
 }
 
 static json_t *job_json(const struct job *j)
@@ -129,16 +129,17 @@ static int get_status(struct call *c)
 	if (r < 0)
 		return r;
 	if (store_get_facts(s->store, &facts, c->err) == 0)
-		store = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "location", s->config.store, "id", facts.id, "packs",
-				  (json_int_t)facts.packs, "chunks", (json_int_t)facts.chunks, "plain_bytes",
-				  (json_int_t)facts.plain_bytes, "stored_bytes", (json_int_t)facts.stored_bytes, "snapshots",
-				  (json_int_t)facts.snapshots);
+		store = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "location", s->config.store, "id", facts.id,
+				  "packs", (json_int_t)facts.packs, "chunks", (json_int_t)facts.chunks, "plain_bytes",
+				  (json_int_t)facts.plain_bytes, "stored_bytes", (json_int_t)facts.stored_bytes,
+				  "snapshots", (json_int_t)facts.snapshots);
 	else
 		store = json_pack("{s:s, s:o}", "location", s->config.store, "error", fields_string(c->err->text));
-	reply_json(c->reply, json_pack("{s:s, s:s, s:i, s:i, s:s, s:o, s:I, s:o}", "version", G4L_VERSION, "address", s->address,
-				       "https_port", (int)s->https_port, "http_port", (int)s->http_port, "pin", s->pin, "store",
-				       store, "hosts", (json_int_t)db_number(s->db, 0, "SELECT count(*) FROM hosts", NULL),
-				       "jobs", jobs));
+	reply_json(c->reply,
+		   json_pack("{s:s, s:s, s:i, s:i, s:s, s:o, s:I, s:o}", "version", G4L_VERSION, "address", s->address,
+			     "https_port", (int)s->https_port, "http_port", (int)s->http_port, "pin", s->pin, "store",
+			     store, "hosts", (json_int_t)db_number(s->db, 0, "SELECT count(*) FROM hosts", NULL),
+			     "jobs", jobs));
 	return 0;
 }
 
@@ -209,11 +210,12 @@ static int get_screen(struct call *c)
 		return r;
 	host_clear(&h);
 	db_lock(db);
-	q = db_query(db, c->err, "SELECT time, text, job FROM screens WHERE host=? ORDER BY id DESC LIMIT 1", "t", c->path.host);
+	q = db_query(db, c->err, "SELECT time, text, job FROM screens WHERE host=? ORDER BY id DESC LIMIT 1", "t",
+		     c->path.host);
 	r = q ? db_next(db, q, c->err) : -EIO;
 	if (r == 1)
-		reply_json(c->reply, json_pack("{s:I, s:o, s:I}", "time", (json_int_t)sqlite3_column_int64(q, 0), "text",
-					       fields_string((const char *)sqlite3_column_text(q, 1)), "job",
+		reply_json(c->reply, json_pack("{s:I, s:o, s:I}", "time", (json_int_t)sqlite3_column_int64(q, 0),
+					       "text", fields_string((const char *)sqlite3_column_text(q, 1)), "job",
 					       (json_int_t)sqlite3_column_int64(q, 2)));
 	else if (r == 0)
 		r = error_set(c->err, -ENOENT, "no screen of %s was sent yet", c->path.host);
@@ -343,15 +345,16 @@ static int get_job_log(struct call *c)
 	}
 	job_clear(&j);
 	db_lock(db);
-	q = db_query(db, c->err, "SELECT id, time, level, source, text FROM job_log WHERE job=? AND id>=? ORDER BY id LIMIT ?",
+	q = db_query(db, c->err,
+		     "SELECT id, time, level, source, text FROM job_log WHERE job=? AND id>=? ORDER BY id LIMIT ?",
 		     "iii", c->path.job, (int64_t)from, (int64_t)LOG_LINES_PER_ANSWER);
 	while (q && (r = db_next(db, q, c->err)) == 1)
-		json_array_append_new(
-			lines, json_pack("{s:I, s:I, s:s, s:s, s:o}", "id", (json_int_t)sqlite3_column_int64(q, 0), "time",
-					 (json_int_t)sqlite3_column_int64(q, 1), "level",
-					 (const char *)sqlite3_column_text(q, 2), "source",
-					 (const char *)sqlite3_column_text(q, 3), "text",
-					 fields_string((const char *)sqlite3_column_text(q, 4))));
+		json_array_append_new(lines, json_pack("{s:I, s:I, s:s, s:s, s:o}", "id",
+						       (json_int_t)sqlite3_column_int64(q, 0), "time",
+						       (json_int_t)sqlite3_column_int64(q, 1), "level",
+						       (const char *)sqlite3_column_text(q, 2), "source",
+						       (const char *)sqlite3_column_text(q, 3), "text",
+						       fields_string((const char *)sqlite3_column_text(q, 4))));
 	sqlite3_finalize(q);
 	db_unlock(db);
 	reply_json(c->reply, json_pack("{s:o}", "lines", lines));
@@ -375,11 +378,11 @@ static json_t *snapshot_json(const struct snapshot *s)
 
 	for (size_t i = 0; i < s->n_tags; i++)
 		json_array_append_new(tags, fields_string(s->tags[i]));
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:o}", "snapshot", s->id, "host",
-			 s->host, "time", text_time(s->time, time), "disk_bytes", (json_int_t)s->disk_bytes, "used_bytes",
-			 (json_int_t)s->used_bytes, "read_bytes", (json_int_t)s->read_bytes, "metadata_bytes",
-			 (json_int_t)s->metadata_bytes, "new_bytes", (json_int_t)s->new_bytes, "stored_bytes",
-			 (json_int_t)s->stored_bytes, "chunks", (json_int_t)s->chunks, "new_chunks",
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:o}", "snapshot", s->id,
+			 "host", s->host, "time", text_time(s->time, time), "disk_bytes", (json_int_t)s->disk_bytes,
+			 "used_bytes", (json_int_t)s->used_bytes, "read_bytes", (json_int_t)s->read_bytes,
+			 "metadata_bytes", (json_int_t)s->metadata_bytes, "new_bytes", (json_int_t)s->new_bytes,
+			 "stored_bytes", (json_int_t)s->stored_bytes, "chunks", (json_int_t)s->chunks, "new_chunks",
 			 (json_int_t)s->new_chunks, "seconds", s->seconds, "degraded", (int)s->degraded, "tags", tags);
 }
 
@@ -403,8 +406,8 @@ static int get_snapshots(struct call *c)
 
 		if (store_read_snapshot(c->server->store, list[i].host, list[i].id, &s, &why) < 0) {
 			/* One that is damaged must not hide the others. */
-			json_array_append_new(a, json_pack("{s:s, s:s, s:o}", "snapshot", list[i].id, "host", list[i].host,
-							   "error", fields_string(why.text)));
+			json_array_append_new(a, json_pack("{s:s, s:s, s:o}", "snapshot", list[i].id, "host",
+							   list[i].host, "error", fields_string(why.text)));
 			continue;
 		}
 		json_array_append_new(a, snapshot_json(&s));
@@ -426,11 +429,19 @@ static const struct {
 	const char *method;
 	int (*run)(struct call *c);
 } requests[] = {
-	{ADMIN_STATUS, "GET", get_status},     {ADMIN_HOSTS, "GET", list_hosts},    {ADMIN_HOSTS, "POST", add_host},
-	{ADMIN_HOST, "GET", get_host},	       {ADMIN_HOST, "DELETE", remove_host}, {ADMIN_SCREEN, "GET", get_screen},
-	{ADMIN_JOBS, "GET", get_jobs},	       {ADMIN_JOBS, "POST", create_job},    {ADMIN_JOB, "GET", get_job},
-	{ADMIN_JOB_LOG, "GET", get_job_log},   {ADMIN_JOB_CANCEL, "POST", cancel_job},
-	{ADMIN_SNAPSHOTS, "GET", get_snapshots}, {ADMIN_DOCTOR, "GET", get_doctor},
+	{ADMIN_STATUS, "GET", get_status},
+	{ADMIN_HOSTS, "GET", list_hosts},
+	{ADMIN_HOSTS, "POST", add_host},
+	{ADMIN_HOST, "GET", get_host},
+	{ADMIN_HOST, "DELETE", remove_host},
+	{ADMIN_SCREEN, "GET", get_screen},
+	{ADMIN_JOBS, "GET", get_jobs},
+	{ADMIN_JOBS, "POST", create_job},
+	{ADMIN_JOB, "GET", get_job},
+	{ADMIN_JOB_LOG, "GET", get_job_log},
+	{ADMIN_JOB_CANCEL, "POST", cancel_job},
+	{ADMIN_SNAPSHOTS, "GET", get_snapshots},
+	{ADMIN_DOCTOR, "GET", get_doctor},
 };
 
 void api_admin(struct server *s, const struct http_request *q, struct http_reply *reply)

@@ -1,6 +1,6 @@
 /*
- * The agent's requests. An agent can do its own job and nothing else: its session leads to one job, and the job's kind says
- * what it may ask. The server decides how a job ended; hello and finish are in api_session.c.
+ * The agent's requests. An agent can do its own job and nothing else: its session leads to one job, and the job's kind
+ * says what it may ask. The server decides how a job ended; hello and finish are in api_session.c.
  */
 #include "server/api_agent.h"
 
@@ -61,7 +61,8 @@ static int agent_put(struct agent_call *c)
 		uint64_t stored = 0;
 		size_t n = 0;
 
-		while (n < sizeof frames / sizeof frames[0] && (more = wire_frame_next(&body, false, &frames[n], c->err)) == 1)
+		while (n < sizeof frames / sizeof frames[0] &&
+		       (more = wire_frame_next(&body, false, &frames[n], c->err)) == 1)
 			n++;
 		if (more == -EAGAIN)
 			r = error_set(c->err, -ERR_FORMAT, "the body ends in the middle of a frame");
@@ -154,8 +155,8 @@ static int agent_snapshot(struct agent_call *c)
 		return r;
 	r = snapshot_encode(&snapshot, &c->reply->body, c->err);
 	if (r == 0 && strcmp(snapshot.id, c->job.snapshot) != 0)
-		r = error_set(c->err, -ERR_DAMAGED, "the snapshot %s changed its id to %s when it was sent", c->job.snapshot,
-			      snapshot.id);
+		r = error_set(c->err, -ERR_DAMAGED, "the snapshot %s changed its id to %s when it was sent",
+			      c->job.snapshot, snapshot.id);
 	snapshot_clear(&snapshot);
 	c->reply->type = "application/octet-stream";
 	return r;
@@ -177,7 +178,8 @@ static int commit(struct agent_call *c, const struct snapshot *snapshot)
 	int r;
 
 	if (strcmp(snapshot->host, c->job.host) != 0)
-		return error_set(c->err, -ERR_REFUSED, "a job of %s cannot commit a snapshot of another host", c->job.host);
+		return error_set(c->err, -ERR_REFUSED, "a job of %s cannot commit a snapshot of another host",
+				 c->job.host);
 	if (c->job.committed)
 		return commit_again(c, snapshot);
 	if (c->job.state != JOB_WORKING)
@@ -258,7 +260,8 @@ static int agent_log(struct agent_call *c)
 		return r;
 	}
 	for (size_t i = 0; i < lines.n; i++)
-		jobs_log(c->server->db, c->job.id, lines.lines[i].time, lines.lines[i].level, "agent", "%s", lines.lines[i].text);
+		jobs_log(c->server->db, c->job.id, lines.lines[i].time, lines.lines[i].level, "agent", "%s",
+			 lines.lines[i].text);
 	r = db_end(c->server->db, 0, c->err);
 	wire_log_clear(&lines);
 	server_changed(c->server);

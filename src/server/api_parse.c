@@ -71,8 +71,11 @@ int api_admin_path(const char *path, struct admin_path *out, struct error *err)
 	static const struct {
 		const char *name;
 		enum admin_route route;
-	} plain[] = {{"status", ADMIN_STATUS}, {"hosts", ADMIN_HOSTS},		 {"jobs", ADMIN_JOBS},
-		     {"doctor", ADMIN_DOCTOR}, {"snapshots", ADMIN_SNAPSHOTS}};
+	} plain[] = {{"status", ADMIN_STATUS},
+		     {"hosts", ADMIN_HOSTS},
+		     {"jobs", ADMIN_JOBS},
+		     {"doctor", ADMIN_DOCTOR},
+		     {"snapshots", ADMIN_SNAPSHOTS}};
 	static const char prefix[] = "/api/v1/";
 
 	*out = (struct admin_path){0};
@@ -154,7 +157,8 @@ static int take_macs(const json_t *macs, struct host *out, struct error *err)
 		char shown[32];
 
 		if (!text || host_mac_parse(text, out->macs[i]) < 0)
-			return error_set(err, -ERR_USAGE, "\"%s\" is not the MAC address of a network card (aa:bb:cc:dd:ee:ff)",
+			return error_set(err, -ERR_USAGE,
+					 "\"%s\" is not the MAC address of a network card (aa:bb:cc:dd:ee:ff)",
 					 text_printable(text ? text : "", shown, sizeof shown));
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(out->macs[k], out->macs[i]) == 0)
@@ -174,8 +178,9 @@ int api_host_body(const void *body, size_t len, struct host *out, struct error *
 		return usage(-ERR_FORMAT, err);
 	r = fields_text(o, "name", false, out->name, sizeof out->name, err);
 	if (r == 0 && !text_is_name(out->name))
-		r = error_set(err, -ERR_USAGE,
-			      "a host's name has 1 to 63 letters, digits, '.', '_' or '-' and begins with a letter or digit");
+		r = error_set(
+			err, -ERR_USAGE,
+			"a host's name has 1 to 63 letters, digits, '.', '_' or '-' and begins with a letter or digit");
 	if (r == 0)
 		r = fields_array(o, "macs", false, 1000, &macs, err);
 	if (r == 0)
@@ -245,7 +250,8 @@ static int check_kind(const struct job_request *q, struct error *err)
 	if (q->kind == JOB_VERIFY && q->disk[0] && !q->against_disk)
 		return error_set(err, -ERR_USAGE, "a disk is named, but nothing is to be compared with it");
 	if (q->kind == JOB_RESTORE && !q->yes)
-		return error_set(err, -ERR_REFUSED, "a restore overwrites a disk of %s: it must be confirmed (--yes)", q->host);
+		return error_set(err, -ERR_REFUSED, "a restore overwrites a disk of %s: it must be confirmed (--yes)",
+				 q->host);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What requests say, as structs: paths, ranges and the JSON bodies of the command line's API. Pure functions over foreign
- * bytes; the fuzz target `api` feeds them.
+ * What requests say, as structs: paths, ranges and the JSON bodies of the command line's API. Pure functions over
+ * foreign bytes; the fuzz target `api` feeds them.
  */
 #ifndef G4L_SERVER_API_PARSE_H
 #define G4L_SERVER_API_PARSE_H
@@ -44,8 +44,8 @@ struct boot_path {
 };
 int api_boot_path(const char *path, struct boot_path *out);
 
-/* A Range header for something of `size` bytes (RFC 9110, 14.2; one range only). 0: *begin and *length are set; 1: to be ignored,
- * the whole is sent; -ERANGE: cannot be satisfied. */
+/* A Range header for something of `size` bytes (RFC 9110, 14.2; one range only). 0: *begin and *length are set; 1: to
+ * be ignored, the whole is sent; -ERANGE: cannot be satisfied. */
 int api_range(const char *header, uint64_t size, uint64_t *begin, uint64_t *length);
 
 /* {"name", "macs", "after"}. 0; -ERR_USAGE. */

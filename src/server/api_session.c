@@ -37,7 +37,8 @@ static int check_identity(const struct host *host, const struct wire_hello *h, s
 		for (size_t k = 0; k < host->n_macs; k++)
 			match = match || strcmp(h->macs[i], host->macs[k]) == 0;
 	if (!match)
-		return error_set(err, -ERR_REFUSED, "the agent runs on a PC that has none of the MAC addresses of %s", host->name);
+		return error_set(err, -ERR_REFUSED, "the agent runs on a PC that has none of the MAC addresses of %s",
+				 host->name);
 	if (host->uuid[0] && h->uuid[0] && strcasecmp(host->uuid, h->uuid) != 0)
 		return error_set(err, -ERR_REFUSED,
 				 "the agent runs on a PC with the UUID %s, but %s has %s: if its mainboard was changed,"
@@ -52,16 +53,17 @@ static int check_awaited(const struct job *j, const char *nonce, struct error *e
 	if (j->state == JOB_CANCELLED || j->cancelling)
 		return error_set(err, -ERR_CANCELLED, "job %lld was cancelled", (long long)j->id);
 	if (job_state_is_over(j->state))
-		return error_set(err, -ESTALE, "job %lld is over: it ended %s", (long long)j->id, job_state_name(j->state));
+		return error_set(err, -ESTALE, "job %lld is over: it ended %s", (long long)j->id,
+				 job_state_name(j->state));
 	if (j->boot_nonce[0] && strcmp(j->boot_nonce, nonce) != 0)
 		return error_set(err, -EACCES, "the boot token was used by another boot already");
 	return 0;
 }
 
 /*
- * Whether the only disk of a PC may stand in for one whose identity does not match. A comparison writes nothing. A restore may,
- * when there is nothing to match: the snapshot is another host's, or its disk had neither WWN nor serial number. Else an unknown
- * disk may be a data disk whose neighbour has just died, and has to be named.
+ * Whether the only disk of a PC may stand in for one whose identity does not match. A comparison writes nothing. A
+ * restore may, when there is nothing to match: the snapshot is another host's, or its disk had neither WWN nor serial
+ * number. Else an unknown disk may be a data disk whose neighbour has just died, and has to be named.
  */
 static bool may_take_the_only_disk(struct agent_call *c)
 {
@@ -127,8 +129,8 @@ static int open_session(struct agent_call *c, const struct wire_hello *h, const 
 	if (!kept.failed)
 		hosts_saw(s->db, host->name, h->uuid, (const char *)kept.data, NULL);
 	buf_free(&kept);
-	snprintf(text, sizeof text, "agent %s reports from %s: %s, %s%s, Linux %s, %zu disks", h->version, c->q->who, h->product,
-		 h->firmware, h->secure_boot ? " with Secure Boot on" : "", h->kernel, h->n_disks);
+	snprintf(text, sizeof text, "agent %s reports from %s: %s, %s%s, Linux %s, %zu disks", h->version, c->q->who,
+		 h->product, h->firmware, h->secure_boot ? " with Secure Boot on" : "", h->kernel, h->n_disks);
 	jobs_log(s->db, c->job.id, clock_unix(), LOG_LEVEL_INFO, "server", "%s", text);
 	server_changed(s);
 	return answer_hello(c, host, text_hex(session, sizeof session, hex));
@@ -148,8 +150,8 @@ static int hello(struct agent_call *c, const struct wire_hello *h)
 		return error_set(c->err, -EACCES, "this boot token is not known");
 	if (h->protocol != WIRE_PROTOCOL)
 		return error_set(c->err, -ERR_FORMAT,
-				 "the agent speaks protocol %u, g4ld speaks %u: build the boot image again", h->protocol,
-				 WIRE_PROTOCOL);
+				 "the agent speaks protocol %u, g4ld speaks %u: build the boot image again",
+				 h->protocol, WIRE_PROTOCOL);
 	r = jobs_get(s->db, id, &c->job, c->err);
 	if (r == 0)
 		r = check_awaited(&c->job, h->nonce, c->err);
@@ -159,7 +161,8 @@ static int hello(struct agent_call *c, const struct wire_hello *h)
 		return r;
 	r = check_identity(&host, h, c->err);
 	if (r < 0)
-		jobs_log(s->db, id, clock_unix(), LOG_LEVEL_WARNING, "server", "refused from %s: %s", c->q->who, c->err->text);
+		jobs_log(s->db, id, clock_unix(), LOG_LEVEL_WARNING, "server", "refused from %s: %s", c->q->who,
+			 c->err->text);
 	else
 		r = open_session(c, h, &host);
 	host_clear(&host);
@@ -249,8 +252,9 @@ static int end_well(struct agent_call *c, const struct wire_finish *f)
 		r = jobs_move(c->server->db, c->job.id, JOB_WORKING, JOB_FINISHING, NULL, c->err);
 	if (r < 0)
 		return r;
-	text_printable(f->error[0] ? f->error : "not everything could be read or judged: the log and the snapshot say what", why,
-		       sizeof why);
+	text_printable(f->error[0] ? f->error
+				   : "not everything could be read or judged: the log and the snapshot say what",
+		       why, sizeof why);
 	r = conductor_end_from(c->server, c->job.id, JOB_FINISHING, degraded ? JOB_DEGRADED : JOB_DONE,
 			       degraded ? EXIT_CODE_DEGRADED : EXIT_CODE_DONE, degraded ? why : "");
 	return r < 0 ? error_set(c->err, -EBUSY, "the end of the job could not be recorded") : 0;

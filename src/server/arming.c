@@ -14,8 +14,8 @@ void arming_describe(struct server *s, const struct job *j, const struct arming 
 	netboot_mac_parse(a->mac, out->mac);
 	snprintf(out->nonce, sizeof out->nonce, "%s", a->nonce);
 	snprintf(out->base, sizeof out->base, "http://%s:%u/boot/%s", s->address, s->http_port, a->nonce);
-	snprintf(out->cmdline, sizeof out->cmdline, "g4l.server=https://%s:%u g4l.pin=%s g4l.token=%s g4l.mac=%s", s->address,
-		 s->https_port, s->pin, a->token, a->mac);
+	snprintf(out->cmdline, sizeof out->cmdline, "g4l.server=https://%s:%u g4l.pin=%s g4l.token=%s g4l.mac=%s",
+		 s->address, s->https_port, s->pin, a->token, a->mac);
 }
 
 int arming_arm(struct server *s, const struct job *j, struct error *err)

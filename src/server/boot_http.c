@@ -1,6 +1,6 @@
 /*
- * Plain HTTP for firmware and loaders: /boot/NONCE/OBJECT and nothing else. Whoever knows the nonce of an armed host gets
- * what that host boots; the nonce is forgotten when the host's agent has said hello.
+ * Plain HTTP for firmware and loaders: /boot/NONCE/OBJECT and nothing else. Whoever knows the nonce of an armed host
+ * gets what that host boots; the nonce is forgotten when the host's agent has said hello.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,7 +54,8 @@ static int send_file(const struct http_request *q, const struct boot_file *f, st
 	if (range == -ERANGE) {
 		http_file_free(h);
 		reply->status = 416;
-		snprintf(reply->content_range, sizeof reply->content_range, "bytes */%llu", (unsigned long long)f->bytes);
+		snprintf(reply->content_range, sizeof reply->content_range, "bytes */%llu",
+			 (unsigned long long)f->bytes);
 		return 0;
 	}
 	if (range == 0) {
@@ -77,8 +78,8 @@ static int send_uefi(const struct http_request *q, const struct boot_image *imag
 	int r = menu_grub(a, GRUB_LINUX, GRUB_INITRD, &menu, err);
 
 	if (r == 0 && menu.len > image->grub_cfg_bytes)
-		r = error_set(err, -ERR_USAGE, "grub.cfg of %zu bytes does not fit its place of %llu bytes in uefi.img", menu.len,
-			      (unsigned long long)image->grub_cfg_bytes);
+		r = error_set(err, -ERR_USAGE, "grub.cfg of %zu bytes does not fit its place of %llu bytes in uefi.img",
+			      menu.len, (unsigned long long)image->grub_cfg_bytes);
 	while (r == 0 && menu.len < image->grub_cfg_bytes && !menu.failed)
 		buf_put_u8(&menu, '\n');
 	if (r == 0 && menu.failed)
@@ -94,8 +95,8 @@ static int send_uefi(const struct http_request *q, const struct boot_image *imag
 	return r;
 }
 
-static int send_object(struct server *s, const struct http_request *q, const char *object, const struct netboot_arming *a,
-		       struct http_reply *reply, struct error *err)
+static int send_object(struct server *s, const struct http_request *q, const char *object,
+		       const struct netboot_arming *a, struct http_reply *reply, struct error *err)
 {
 	struct boot_image image;
 	struct http_file *file;

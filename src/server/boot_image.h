@@ -1,6 +1,6 @@
 /*
- * The boot image that `g4l bootimage build` left in boot_dir: kernel, initramfs and the FAT image for UEFI HTTP Boot, as
- * manifest.json there describes them.
+ * The boot image that `g4l bootimage build` left in boot_dir: kernel, initramfs and the FAT image for UEFI HTTP Boot,
+ * as manifest.json there describes them.
  */
 #ifndef G4L_SERVER_BOOT_IMAGE_H
 #define G4L_SERVER_BOOT_IMAGE_H

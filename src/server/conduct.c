@@ -89,7 +89,8 @@ static void wake(struct server *s, const struct job *j, struct live *v)
 	if (strcmp(s->config.netboot, "none") == 0)
 		return;
 	if (arming_wake(s, j, &err) < 0)
-		jobs_log(s->db, j->id, clock_unix(), LOG_LEVEL_WARNING, "server", "no magic packet could be sent: %s", err.text);
+		jobs_log(s->db, j->id, clock_unix(), LOG_LEVEL_WARNING, "server", "no magic packet could be sent: %s",
+			 err.text);
 	else
 		jobs_log(s->db, j->id, clock_unix(), LOG_LEVEL_INFO, "server", "magic packet sent");
 }
@@ -103,12 +104,14 @@ static void await_host(struct server *s, const struct job *j, struct live *v)
 		text_duration((double)s->config.boot_timeout_s, limit);
 		if (j->state == JOB_WAKING)
 			snprintf(text, sizeof text,
-				 "%s did not boot from the network within %s: is it connected, is Wake-on-LAN switched on in"
+				 "%s did not boot from the network within %s: is it connected, is Wake-on-LAN switched "
+				 "on in"
 				 " its firmware, and does it boot from the network first?",
 				 j->host, limit);
 		else
 			snprintf(text, sizeof text,
-				 "%s began to boot, but its agent did not report within %s: g4l log %lld shows how far it came",
+				 "%s began to boot, but its agent did not report within %s: g4l log %lld shows how far "
+				 "it came",
 				 j->host, limit, (long long)j->id);
 		fail(s, j, EXIT_CODE_UNREACHABLE, text);
 		return;
@@ -141,15 +144,17 @@ static void watch_agent(struct server *s, const struct job *j, struct live *v)
 	text_duration((double)s->config.agent_silence_s, limit);
 	if (j->state == JOB_FINISHING && j->committed) {
 		snprintf(text, sizeof text,
-			 "the snapshot is committed and checked, but the agent of %s fell silent before it took its leave:"
+			 "the snapshot is committed and checked, but the agent of %s fell silent before it took its "
+			 "leave:"
 			 " look whether it is switched off",
 			 j->host);
 		conductor_end_from(s, j->id, JOB_FINISHING, JOB_DEGRADED, EXIT_CODE_DEGRADED, text);
 		return;
 	}
-	snprintf(text, sizeof text, "the agent of %s was silent for %s while it was %s: its power, network or server connection"
-		 " was lost; g4l log %lld shows its last lines", j->host, limit, j->phase[0] ? j->phase : "at work",
-		 (long long)j->id);
+	snprintf(text, sizeof text,
+		 "the agent of %s was silent for %s while it was %s: its power, network or server connection"
+		 " was lost; g4l log %lld shows its last lines",
+		 j->host, limit, j->phase[0] ? j->phase : "at work", (long long)j->id);
 	fail(s, j, EXIT_CODE_FAILED, text);
 }
 
@@ -270,10 +275,12 @@ int conductor_recover(struct server *s, struct error *err)
 			   NULL);
 	/* Tokens of jobs that were over long ago: nobody repeats their requests any more. */
 	if (r >= 0)
-		r = db_run(s->db, err, "DELETE FROM sessions WHERE job IN (SELECT id FROM jobs WHERE ended<>0 AND ended<?)", "i",
+		r = db_run(s->db, err,
+			   "DELETE FROM sessions WHERE job IN (SELECT id FROM jobs WHERE ended<>0 AND ended<?)", "i",
 			   clock_unix() - TOKENS_KEPT_SECONDS);
 	if (r >= 0)
-		r = db_run(s->db, err, "DELETE FROM armings WHERE job IN (SELECT id FROM jobs WHERE ended<>0 AND ended<?)", "i",
+		r = db_run(s->db, err,
+			   "DELETE FROM armings WHERE job IN (SELECT id FROM jobs WHERE ended<>0 AND ended<?)", "i",
 			   clock_unix() - TOKENS_KEPT_SECONDS);
 	if (r >= 0)
 		r = jobs_list(s->db, &filter, &list, &n, err);

@@ -2,8 +2,8 @@
 #include "server/conductor.h"
 
 #include <poll.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -30,14 +30,15 @@ void conductor_kick(struct server *s)
 		log_debug("the conductor is being kicked already");
 }
 
-int conductor_end_from(struct server *s, int64_t job, enum job_state from, enum job_state to, int code, const char *error)
+int conductor_end_from(struct server *s, int64_t job, enum job_state from, enum job_state to, int code,
+		       const char *error)
 {
 	struct job_end end = {.code = code, .error = error};
 	struct error err = {0};
 	int r;
 
-	/* First the disk back to the host: an arming that outlives its job is worse than a job without an arming, which is
-	 * armed again if this ends here. */
+	/* First the disk back to the host: an arming that outlives its job is worse than a job without an arming, which
+	 * is armed again if this ends here. */
 	arming_disarm(s, job);
 	r = jobs_move(s->db, job, from, to, &end, &err);
 	if (r == 0)
@@ -83,7 +84,8 @@ int conductor_cancel(struct server *s, int64_t job, const char *who, struct erro
 	if (r < 0)
 		return r;
 	jobs_log(s->db, job, clock_unix(), LOG_LEVEL_INFO, "server", "%s asked to cancel it", who);
-	/* Before the agent works nobody has to be asked. It may say hello at this moment: then it is asked like the others. */
+	/* Before the agent works nobody has to be asked. It may say hello at this moment: then it is asked like the
+	 * others. */
 	for (int tries = 0; tries < 8; tries++) {
 		if (jobs_get(s->db, job, &j, err) < 0)
 			break;
@@ -160,8 +162,8 @@ static void take_events(struct server *s)
 		if (job && (e.kind == NETBOOT_OFFER || e.kind == NETBOOT_LOADER || e.kind == NETBOOT_MENU))
 			conductor_boot_step(s, job, e.text);
 		else if (job)
-			jobs_log(s->db, job, clock_unix(),
-				 e.kind == NETBOOT_ERROR ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "boot", "%s", e.text);
+			jobs_log(s->db, job, clock_unix(), e.kind == NETBOOT_ERROR ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+				 "boot", "%s", e.text);
 		else if (e.kind == NETBOOT_ERROR)
 			log_warning("boot service: %s", e.text);
 		else
@@ -223,6 +225,7 @@ void conductor_stop(struct server *s)
 		return;
 	conductor_kick(s);
 	pthread_join(c->thread, NULL);
-	/* The event descriptor stays open until the workers, which may kick, are gone: main.c ends them before it frees. */
+	/* The event descriptor stays open until the workers, which may kick, are gone: main.c ends them before it
+	 * frees. */
 	worker_requeue_local(s);
 }

@@ -22,9 +22,14 @@ struct key {
 };
 
 #define TEXT(section, field, type, choices)                                                                            \
-	{section, #field, type, offsetof(struct config, field), sizeof((struct config *)0)->field, 0, 0, choices}
+	{                                                                                                              \
+		section, #field, type, offsetof(struct config, field), sizeof((struct config *)0)->field, 0, 0,        \
+			choices                                                                                        \
+	}
 #define NUMBER(section, name, field, type, min, max)                                                                   \
-	{section, name, type, offsetof(struct config, field), sizeof(uint64_t), min, max, NULL}
+	{                                                                                                              \
+		section, name, type, offsetof(struct config, field), sizeof(uint64_t), min, max, NULL                  \
+	}
 
 static const struct key keys[] = {
 	TEXT("server", store, KEY_TEXT, NULL),
@@ -149,15 +154,16 @@ static int on_pair(void *user, const char *section, const char *name, const char
 		if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0)
 			continue;
 		if (p->seen[i]) {
-			p->code = error_set(p->err, -ERR_USAGE, "%s line %u: %s is given twice", p->name, p->line, name);
+			p->code =
+				error_set(p->err, -ERR_USAGE, "%s line %u: %s is given twice", p->name, p->line, name);
 			return 0;
 		}
 		p->seen[i] = true;
 		p->code = set_value(p, &keys[i], value ? value : "");
 		return p->code == 0;
 	}
-	p->code = error_set(p->err, -ERR_USAGE, "%s line %u: unknown key \"%s\" in section [%s]", p->name, p->line, name,
-			    section);
+	p->code = error_set(p->err, -ERR_USAGE, "%s line %u: unknown key \"%s\" in section [%s]", p->name, p->line,
+			    name, section);
 	return 0;
 }
 

@@ -31,8 +31,10 @@ static const char schema[] =
 	" local INTEGER NOT NULL, state TEXT NOT NULL, state_since INTEGER NOT NULL,"
 	" origin TEXT NOT NULL, snapshot TEXT NOT NULL, disk TEXT NOT NULL, tags TEXT NOT NULL, full INTEGER NOT NULL,"
 	" created INTEGER NOT NULL, armed INTEGER NOT NULL DEFAULT 0, started INTEGER NOT NULL DEFAULT 0,"
-	" ended INTEGER NOT NULL DEFAULT 0, cancelling INTEGER NOT NULL DEFAULT 0, committed INTEGER NOT NULL DEFAULT 0,"
-	" degraded INTEGER NOT NULL DEFAULT 0, restarts INTEGER NOT NULL DEFAULT 0, boot_nonce TEXT NOT NULL DEFAULT '',"
+	" ended INTEGER NOT NULL DEFAULT 0, cancelling INTEGER NOT NULL DEFAULT 0, committed INTEGER NOT NULL DEFAULT "
+	"0,"
+	" degraded INTEGER NOT NULL DEFAULT 0, restarts INTEGER NOT NULL DEFAULT 0, boot_nonce TEXT NOT NULL DEFAULT "
+	"'',"
 	" log_lines INTEGER NOT NULL DEFAULT 0,"
 	" phase TEXT NOT NULL DEFAULT '', region TEXT NOT NULL DEFAULT '', done_bytes INTEGER NOT NULL DEFAULT 0,"
 	" total_bytes INTEGER NOT NULL DEFAULT 0, new_bytes INTEGER NOT NULL DEFAULT 0,"
@@ -47,7 +49,8 @@ static const char schema[] =
 	" source TEXT NOT NULL, text TEXT NOT NULL) STRICT;"
 	"CREATE INDEX job_log_job ON job_log(job, id);"
 	"CREATE TABLE armings("
-	" mac TEXT NOT NULL, job INTEGER NOT NULL, nonce TEXT PRIMARY KEY, token TEXT NOT NULL, token_hash TEXT NOT NULL)"
+	" mac TEXT NOT NULL, job INTEGER NOT NULL, nonce TEXT PRIMARY KEY, token TEXT NOT NULL, token_hash TEXT NOT "
+	"NULL)"
 	" STRICT;"
 	"CREATE INDEX armings_token ON armings(token_hash);"
 	"CREATE INDEX armings_job ON armings(job);"
@@ -92,7 +95,8 @@ int db_begin(struct db *db, bool durable, struct error *err)
 	int r;
 
 	db_lock(db);
-	r = exec(db, durable ? "PRAGMA synchronous=FULL; BEGIN IMMEDIATE" : "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE",
+	r = exec(db,
+		 durable ? "PRAGMA synchronous=FULL; BEGIN IMMEDIATE" : "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE",
 		 err);
 	if (r < 0)
 		db_unlock(db);
@@ -259,8 +263,9 @@ static int set_up(struct db *db, const char *path, struct error *err)
 		return r;
 	version = db_number(db, -1, "PRAGMA user_version", NULL);
 	if (version < 0 || version > DB_VERSION)
-		return error_set(err, -ERR_VERSION, "%s has version %lld, this g4ld knows %d: it was written by a newer one",
-				 path, (long long)version, DB_VERSION);
+		return error_set(err, -ERR_VERSION,
+				 "%s has version %lld, this g4ld knows %d: it was written by a newer one", path,
+				 (long long)version, DB_VERSION);
 	snprintf(set, sizeof set, "PRAGMA user_version=%d", DB_VERSION);
 	r = db_begin(db, true, err);
 	if (r < 0)

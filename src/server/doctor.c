@@ -60,8 +60,8 @@ static void check_store(struct server *s, json_t *checks)
 		add(checks, "store", false, "g4l store check", "%s", err.text);
 		return;
 	}
-	add(checks, "store", true, "", "%s: %llu snapshots, %llu chunks", s->config.store, (unsigned long long)facts.snapshots,
-	    (unsigned long long)facts.chunks);
+	add(checks, "store", true, "", "%s: %llu snapshots, %llu chunks", s->config.store,
+	    (unsigned long long)facts.snapshots, (unsigned long long)facts.chunks);
 	if (s->config.store[0] == '/')
 		check_folder(checks, "space", s->config.store);
 }
@@ -79,8 +79,9 @@ static void check_boot_image(struct server *s, json_t *checks)
 		return;
 	}
 	days = (clock_unix() - image.built) / 86400;
-	add(checks, "boot image", days < BOOT_IMAGE_OLD_DAYS, "g4l bootimage build", "Linux %s, %lld days old%s", image.kernel,
-	    (long long)days, image.has_uefi_img ? "" : "; without uefi.img, so PCs with Secure Boot cannot boot it");
+	add(checks, "boot image", days < BOOT_IMAGE_OLD_DAYS, "g4l bootimage build", "Linux %s, %lld days old%s",
+	    image.kernel, (long long)days,
+	    image.has_uefi_img ? "" : "; without uefi.img, so PCs with Secure Boot cannot boot it");
 	for (size_t i = 0; i < sizeof loaders / sizeof loaders[0]; i++) {
 		snprintf(path, sizeof path, "%s/tftp/%s", s->config.boot_dir, loaders[i]);
 		if (access(path, R_OK) < 0)
@@ -114,8 +115,9 @@ json_t *doctor_report(struct server *s)
 	if (strcmp(s->config.netboot, "none") != 0)
 		check_boot_image(s, checks);
 	check_network(s, checks);
-	add(checks, "certificate", days > CERTIFICATE_LEFT_DAYS, "remove the folder tls in the state folder and restart g4ld",
-	    "valid until %s", text_time(s->certificate_until, until));
+	add(checks, "certificate", days > CERTIFICATE_LEFT_DAYS,
+	    "remove the folder tls in the state folder and restart g4ld", "valid until %s",
+	    text_time(s->certificate_until, until));
 	add(checks, "pin", true, "", "%s", s->pin);
 	return json_pack("{s:o}", "checks", checks);
 }

@@ -170,7 +170,8 @@ int hosts_remove(struct db *db, const char *name, struct error *err)
 	if (r < 0)
 		return r;
 	job = db_number(db, 0,
-			"SELECT id FROM jobs WHERE host=? AND local=0 AND state NOT IN ('done','degraded','failed','cancelled')",
+			"SELECT id FROM jobs WHERE host=? AND local=0 AND state NOT IN "
+			"('done','degraded','failed','cancelled')",
 			"t", name);
 	if (job)
 		r = error_set(err, -EBUSY, "%s has job %lld, which is not over: cancel it first", name, (long long)job);
@@ -184,8 +185,8 @@ int hosts_remove(struct db *db, const char *name, struct error *err)
 int hosts_saw(struct db *db, const char *name, const char *uuid, const char *hello, struct error *err)
 {
 	int r = db_run(db, err,
-		       "UPDATE hosts SET seen=?, hello=?, uuid=CASE WHEN uuid='' THEN ? ELSE uuid END WHERE name=?", "ittt",
-		       clock_unix(), hello, uuid, name);
+		       "UPDATE hosts SET seen=?, hello=?, uuid=CASE WHEN uuid='' THEN ? ELSE uuid END WHERE name=?",
+		       "ittt", clock_unix(), hello, uuid, name);
 
 	return r < 0 ? r : 0;
 }

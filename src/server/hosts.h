@@ -24,8 +24,8 @@ struct host {
 
 void host_clear(struct host *h);
 
-/* Six hex pairs with ':' or '-' between, or twelve digits; to gets lower case with ':'. 0; -EINVAL also for addresses that no
- * NIC has (zero, multicast). */
+/* Six hex pairs with ':' or '-' between, or twelve digits; to gets lower case with ':'. 0; -EINVAL also for addresses
+ * that no NIC has (zero, multicast). */
 int host_mac_parse(const char *text, char to[MAC_TEXT_BYTES]);
 bool host_after_is_known(const char *after);
 

@@ -97,7 +97,8 @@ static struct MHD_Response *response_of(struct http_reply *reply)
 	struct MHD_Response *m;
 
 	if (reply->file) {
-		m = MHD_create_response_from_callback(reply->file->length, FILE_BLOCK_BYTES, read_file, reply->file, free_file);
+		m = MHD_create_response_from_callback(reply->file->length, FILE_BLOCK_BYTES, read_file, reply->file,
+						      free_file);
 		if (!m)
 			http_file_free(reply->file);
 		buf_free(&reply->body);
@@ -242,12 +243,12 @@ int http_start(const struct http_options *options, struct http **out, struct err
 	if (!options->cert_pem)
 		tls[0] = tls[2];
 	h->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET,
-		options->fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, options->max_connections,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_connections_per_address,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
-		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+		flags, 0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
+		MHD_OPTION_LISTEN_SOCKET, options->fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
+		options->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_connections_per_address,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+		(size_t)STACK_BYTES, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (!h->daemon) {
 		close(options->fd);
 		free(h);

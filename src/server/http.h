@@ -25,7 +25,8 @@ struct http_request {
 	void *connection;
 };
 
-/* What is sent: body, or a part of a file, perhaps with some bytes of it replaced. Zero-initialised it is an empty 200. */
+/* What is sent: body, or a part of a file, perhaps with some bytes of it replaced. Zero-initialised it is an empty 200.
+ */
 struct http_reply {
 	unsigned status; /* 0: 200 */
 	struct buf body;
@@ -48,8 +49,8 @@ void http_file_free(struct http_file *f);
 typedef void http_handler_fn(void *arg, const struct http_request *request, struct http_reply *reply);
 
 struct http_options {
-	int fd;			 /* a listening socket; taken over, also on failure */
-	bool unix_socket;	 /* the peers are local users */
+	int fd;				/* a listening socket; taken over, also on failure */
+	bool unix_socket;		/* the peers are local users */
 	const char *key_pem, *cert_pem; /* for HTTPS, else NULL */
 	size_t max_body_bytes;
 	unsigned max_connections, max_connections_per_address; /* 0: no limit per address */
@@ -64,7 +65,8 @@ void http_stop(struct http *h);
 
 /* A listening TCP socket; address "": all. *bound gets the port, also when port is 0. The descriptor or negative. */
 int http_listen_tcp(const char *address, unsigned port, unsigned *bound, struct error *err);
-/* A listening Unix socket with mode 0660 and group (""; unchanged). Replaces a socket that nobody listens on; -EADDRINUSE. */
+/* A listening Unix socket with mode 0660 and group (""; unchanged). Replaces a socket that nobody listens on;
+ * -EADDRINUSE. */
 int http_listen_unix(const char *path, const char *group, struct error *err);
 
 #endif

@@ -23,11 +23,11 @@ void jobs_log(struct db *db, int64_t id, int64_t time, enum log_level level, con
 		log_write(level, "job %lld: %s", (long long)id, line);
 	/* seq moves with the log too, so that a watcher sees new lines. What the server says is kept in any case. */
 	db_lock(db);
-	r = db_run(db, &err, "UPDATE jobs SET seq=seq+1, log_lines=log_lines+1 WHERE id=? AND (log_lines<? OR ?)", "iii", id,
-		   (int64_t)JOBS_MAX_LOG_LINES, (int64_t)(strcmp(source, "agent") != 0));
+	r = db_run(db, &err, "UPDATE jobs SET seq=seq+1, log_lines=log_lines+1 WHERE id=? AND (log_lines<? OR ?)",
+		   "iii", id, (int64_t)JOBS_MAX_LOG_LINES, (int64_t)(strcmp(source, "agent") != 0));
 	if (r > 0)
-		r = db_run(db, &err, "INSERT INTO job_log(job, time, level, source, text) VALUES(?,?,?,?,?)", "iittt", id, time,
-			   log_level_name(level), source, line);
+		r = db_run(db, &err, "INSERT INTO job_log(job, time, level, source, text) VALUES(?,?,?,?,?)", "iittt",
+			   id, time, log_level_name(level), source, line);
 	db_unlock(db);
 	if (r < 0)
 		log_error("job %lld: a line of its log could not be kept: %s", (long long)id, err.text);
@@ -44,11 +44,13 @@ void jobs_screen(struct db *db, const struct job *j, const char *text)
 			   " (SELECT text FROM screens WHERE host=?2 ORDER BY id DESC LIMIT 1)",
 			   "itit", j->id, j->host, clock_unix(), text);
 		if (r > 0)
-			r = db_run(db, &err,
-				   "DELETE FROM screens WHERE host=?1 AND id NOT IN (SELECT id FROM screens WHERE host=?1"
-				   " ORDER BY id DESC LIMIT ?2) AND id NOT IN (SELECT max(s.id) FROM screens s JOIN jobs j ON"
-				   " j.id=s.job WHERE s.host=?1 AND j.state='failed' GROUP BY s.job)",
-				   "ti", j->host, (int64_t)JOBS_MAX_SCREENS);
+			r = db_run(
+				db, &err,
+				"DELETE FROM screens WHERE host=?1 AND id NOT IN (SELECT id FROM screens WHERE host=?1"
+				" ORDER BY id DESC LIMIT ?2) AND id NOT IN (SELECT max(s.id) FROM screens s JOIN jobs "
+				"j ON"
+				" j.id=s.job WHERE s.host=?1 AND j.state='failed' GROUP BY s.job)",
+				"ti", j->host, (int64_t)JOBS_MAX_SCREENS);
 		r = db_end(db, r < 0 ? r : 0, &err);
 	}
 	if (r < 0)
@@ -72,8 +74,8 @@ int jobs_make_armings(struct db *db, int64_t id, const char (*macs)[18], size_t 
 		n = 0;
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		io_random(nonce, sizeof nonce);
-		r = db_run(db, err, "INSERT INTO armings(mac, job, nonce, token, token_hash) VALUES(?,?,?,?,?)", "titth",
-			   macs[i], id, text_hex(nonce, sizeof nonce, nonce_hex), token_hex, &token_hash);
+		r = db_run(db, err, "INSERT INTO armings(mac, job, nonce, token, token_hash) VALUES(?,?,?,?,?)",
+			   "titth", macs[i], id, text_hex(nonce, sizeof nonce, nonce_hex), token_hex, &token_hash);
 	}
 	return db_end(db, r < 0 ? r : 0, err);
 }
@@ -93,7 +95,8 @@ int jobs_armings(struct db *db, int64_t id, struct arming *out, size_t max, stru
 	int r = -EIO;
 
 	db_lock(db);
-	q = db_query(db, err, "SELECT mac, job, nonce, token FROM armings WHERE job=? AND token<>'' ORDER BY rowid", "i", id);
+	q = db_query(db, err, "SELECT mac, job, nonce, token FROM armings WHERE job=? AND token<>'' ORDER BY rowid",
+		     "i", id);
 	while (q && (r = db_next(db, q, err)) == 1 && n < max)
 		take_arming(q, &out[n++]);
 	sqlite3_finalize(q);

@@ -27,19 +27,21 @@ int jobs_create(struct db *db, const struct job *request, int64_t *id, struct er
 
 	if (r < 0)
 		return r;
-	r = db_run(db, err,
-		   "INSERT INTO jobs(host, kind, local, state, state_since, origin, snapshot, disk, tags, full, created)"
-		   " VALUES(?,?,?,'queued',?,?,?,?,?,?,?)",
-		   "ttiittttii", request->host, job_kind_name(request->kind), (int64_t)request->local, now, request->origin,
-		   request->snapshot, request->disk, request->tags[0] ? request->tags : "[]", (int64_t)request->full, now);
+	r = db_run(
+		db, err,
+		"INSERT INTO jobs(host, kind, local, state, state_since, origin, snapshot, disk, tags, full, created)"
+		" VALUES(?,?,?,'queued',?,?,?,?,?,?,?)",
+		"ttiittttii", request->host, job_kind_name(request->kind), (int64_t)request->local, now,
+		request->origin, request->snapshot, request->disk, request->tags[0] ? request->tags : "[]",
+		(int64_t)request->full, now);
 	if (r >= 0)
 		*id = db_last_id(db);
 	return db_end(db, r < 0 ? r : 0, err);
 }
 
 #define JOB_COLUMNS                                                                                                    \
-	"id, seq, host, kind, local, state, state_since, origin, snapshot, disk, tags, full, created, armed, started,"     \
-	" ended, cancelling, committed, degraded, restarts, boot_nonce, phase, region, done_bytes, total_bytes,"           \
+	"id, seq, host, kind, local, state, state_since, origin, snapshot, disk, tags, full, created, armed, started," \
+	" ended, cancelling, committed, degraded, restarts, boot_nonce, phase, region, done_bytes, total_bytes,"       \
 	" new_bytes, stored_bytes, skipped_bytes, rate, left_seconds, error, code, stats"
 
 static int take_job(sqlite3_stmt *q, struct job *j, struct error *err)
@@ -115,8 +117,11 @@ int jobs_list(struct db *db, const struct jobs_filter *filter, struct job **list
 	int r = -EIO;
 
 	/* Named states, not "all but": the index on state keeps this quick when thousands of jobs are over. */
-	snprintf(sql, sizeof sql, "SELECT " JOB_COLUMNS " FROM jobs WHERE (?1 IS NULL OR host=?1) %s ORDER BY id %s LIMIT ?2",
-		 filter->active_only ? "AND state IN ('queued','arming','waking','booting','working','verifying','finishing')" : "",
+	snprintf(sql, sizeof sql,
+		 "SELECT " JOB_COLUMNS " FROM jobs WHERE (?1 IS NULL OR host=?1) %s ORDER BY id %s LIMIT ?2",
+		 filter->active_only
+			 ? "AND state IN ('queued','arming','waking','booting','working','verifying','finishing')"
+			 : "",
 		 filter->oldest_first ? "" : "DESC");
 	db_lock(db);
 	q = db_query(db, err, sql, "ti", filter->host, filter->limit ? (int64_t)filter->limit : (int64_t)-1);
@@ -166,9 +171,8 @@ static int move_row(struct db *db, int64_t id, enum job_state from, enum job_sta
 	else if (to == JOB_QUEUED)
 		r = db_run(db, err, "UPDATE jobs SET restarts=restarts+1, phase='', done_bytes=0 WHERE id=?", "i", id);
 	else if (job_state_is_over(to))
-		r = db_run(db, err,
-			   "UPDATE jobs SET ended=?, code=?, error=?, rate=0, left_seconds=-1 WHERE id=?", "iiti", now,
-			   (int64_t)(end ? end->code : 0), end && end->error ? end->error : "", id);
+		r = db_run(db, err, "UPDATE jobs SET ended=?, code=?, error=?, rate=0, left_seconds=-1 WHERE id=?",
+			   "iiti", now, (int64_t)(end ? end->code : 0), end && end->error ? end->error : "", id);
 	return r < 0 ? r : 0;
 }
 
@@ -202,14 +206,15 @@ int jobs_committed(struct db *db, int64_t id, const char *snapshot, bool degrade
 	if (r < 0)
 		return r;
 	r = db_run(db, err,
-		   "UPDATE jobs SET committed=1, snapshot=?, degraded=max(degraded,?) WHERE id=? AND committed=0", "tii",
-		   snapshot, (int64_t)degraded, id);
+		   "UPDATE jobs SET committed=1, snapshot=?, degraded=max(degraded,?) WHERE id=? AND committed=0",
+		   "tii", snapshot, (int64_t)degraded, id);
 	if (r == 0)
 		r = error_set(err, -EEXIST, "job %lld has committed a snapshot already", (long long)id);
 	if (r > 0)
 		r = move_row(db, id, JOB_WORKING, JOB_VERIFYING, NULL, err);
 	if (r == 0)
-		jobs_log(db, id, clock_unix(), LOG_LEVEL_INFO, "server", "verifying: snapshot %.12s is committed", snapshot);
+		jobs_log(db, id, clock_unix(), LOG_LEVEL_INFO, "server", "verifying: snapshot %.12s is committed",
+			 snapshot);
 	return db_end(db, r, err);
 }
 

@@ -58,9 +58,9 @@ int jobs_list(struct db *db, const struct jobs_filter *filter, struct job **list
 void jobs_free(struct job *list, size_t n);
 
 /*
- * Moves a job from one state to another, with a line in its log, in one durable transaction. end: NULL, or what is recorded
- * when the job ends. 0; -ESTALE: the job is not in `from` (any more), nothing was changed; -EPERM: such a change is illegal;
- * -EEXIST: the host has another active job.
+ * Moves a job from one state to another, with a line in its log, in one durable transaction. end: NULL, or what is
+ * recorded when the job ends. 0; -ESTALE: the job is not in `from` (any more), nothing was changed; -EPERM: such a
+ * change is illegal; -EEXIST: the host has another active job.
  */
 struct job_end {
 	int code;	   /* exit code */
@@ -71,8 +71,8 @@ int jobs_move(struct db *db, int64_t id, enum job_state from, enum job_state to,
 
 /* Asks for the end of a job: sets `cancelling` if it is not set. 0. */
 int jobs_want_cancel(struct db *db, int64_t id, struct error *err);
-/* A backup's snapshot was committed: notes it and moves the job from working to verifying, in one transaction. -EEXIST: one
- * was noted before; -ESTALE: it is not working. */
+/* A backup's snapshot was committed: notes it and moves the job from working to verifying, in one transaction. -EEXIST:
+ * one was noted before; -ESTALE: it is not working. */
 int jobs_committed(struct db *db, int64_t id, const char *snapshot, bool degraded, struct error *err);
 int jobs_set_stats(struct db *db, int64_t id, const char *stats, bool degraded, struct error *err);
 int jobs_set_progress(struct db *db, const struct job *j, struct error *err);

@@ -28,7 +28,8 @@ int http_listen_tcp(const char *address, unsigned port, unsigned *bound, struct 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, BACKLOG) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&a, &len) < 0) {
-		r = error_errno(err, errno, "cannot listen on port %u of %s", port, address[0] ? address : "this machine");
+		r = error_errno(err, errno, "cannot listen on port %u of %s", port,
+				address[0] ? address : "this machine");
 		close(fd);
 		return r;
 	}
@@ -97,7 +98,8 @@ int http_listen_unix(const char *path, const char *group, struct error *err)
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open a socket");
 	mask = umask(0117);
-	r = bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ? error_errno(err, errno, "cannot make the socket %s", path) : 0;
+	r = bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ? error_errno(err, errno, "cannot make the socket %s", path)
+							  : 0;
 	umask(mask);
 	if (r == 0)
 		r = set_group(path, group, err);

@@ -18,19 +18,19 @@
 struct live {
 	struct live *next;
 	int64_t job;
-	unsigned users;		  /* under lives.lock */
-	atomic_bool ended;	  /* the job is over: nothing new is begun, work in hand stops soon */
+	unsigned users;		   /* under lives.lock */
+	atomic_bool ended;	   /* the job is over: nothing new is begun, work in hand stops soon */
 	_Atomic uint64_t heard_ms; /* clock_ms() of the last request of its agent */
 	_Atomic unsigned requests; /* of its agent, being answered now */
-	uint64_t limit_from_ms;	  /* conductor: when the boot limit began to run */
-	uint64_t woken_ms;	  /* conductor: the last magic packet, 0: none yet */
-	uint64_t cancel_ms;	  /* conductor: when the cancelling was first seen, 0 */
-	atomic_bool worker;	  /* a worker thread has it */
+	uint64_t limit_from_ms;	   /* conductor: when the boot limit began to run */
+	uint64_t woken_ms;	   /* conductor: the last magic packet, 0: none yet */
+	uint64_t cancel_ms;	   /* conductor: when the cancelling was first seen, 0 */
+	atomic_bool worker;	   /* a worker thread has it */
 	atomic_bool allowed_known;
 	struct hash_list allowed; /* what a restore or verify may read; does not change once it is known */
 
 	pthread_mutex_t once_lock; /* one commit at a time; and `allowed` is worked out once */
-	pthread_mutex_t lock;	     /* for what follows */
+	pthread_mutex_t lock;	   /* for what follows */
 	struct chunk_sink *sink;
 	struct chunk_source *source;
 	bool whole_history; /* `put` has every chunk that the agent ever sent for this job */

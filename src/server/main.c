@@ -49,12 +49,10 @@ struct arguments {
 /* -1: go on; else the exit code. */
 static int parse_arguments(int argc, char **argv, struct arguments *out)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-						{"no-netboot", no_argument, NULL, 'n'},
-						{"verbose", no_argument, NULL, 'v'},
-						{"version", no_argument, NULL, 'V'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"no-netboot", no_argument, NULL, 'n'},
+		{"verbose", no_argument, NULL, 'v'},	  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
@@ -172,9 +170,8 @@ static void find_bootd(const struct config *c, char *to, size_t to_bytes)
 static int open_builtin(struct server *s, struct error *err)
 {
 	struct netboot_interface interfaces[CONFIG_MAX_INTERFACES] = {0};
-	struct netboot_builtin_config config = {.interfaces = interfaces,
-						.interface_count = s->n_interfaces,
-						.user = s->config.boot_user};
+	struct netboot_builtin_config config = {
+		.interfaces = interfaces, .interface_count = s->n_interfaces, .user = s->config.boot_user};
 	char tftp[300], program[600];
 
 	for (size_t i = 0; i < s->n_interfaces; i++) {

@@ -53,7 +53,8 @@ static int check_names(const struct server *s, struct error *err)
 		if (n && n < sizeof name)
 			memcpy(name, p, n);
 		if (n && (n >= sizeof name || !is_listed(s, name)))
-			return error_set(err, -ERR_USAGE, "interface: there is no \"%.*s\" with an IPv4 address", (int)n, p);
+			return error_set(err, -ERR_USAGE, "interface: there is no \"%.*s\" with an IPv4 address",
+					 (int)n, p);
 		p += n + strspn(p + n, ", ");
 	}
 	return 0;
@@ -80,6 +81,7 @@ int network_set_up(struct server *s, struct error *err)
 	if (!s->address[0] && strcmp(s->config.netboot, "none") == 0)
 		snprintf(s->address, sizeof s->address, "127.0.0.1");
 	if (!s->address[0])
-		return error_set(err, -ERR_USAGE, "no network interface has an IPv4 address: set interface or address in [network]");
+		return error_set(err, -ERR_USAGE,
+				 "no network interface has an IPv4 address: set interface or address in [network]");
 	return 0;
 }

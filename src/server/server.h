@@ -28,12 +28,12 @@ struct server {
 
 	char interfaces[CONFIG_MAX_INTERFACES][16];
 	size_t n_interfaces;
-	char address[64];		  /* ours, as clients reach it */
+	char address[64];		/* ours, as clients reach it */
 	unsigned https_port, http_port; /* those that are bound */
-	char pin[65];			  /* of our certificate */
+	char pin[65];			/* of our certificate */
 	int64_t certificate_until;
 
-	pthread_mutex_t lock; /* only for `changed` */
+	pthread_mutex_t lock;	/* only for `changed` */
 	pthread_cond_t changed; /* some job changed, or the end has come */
 	atomic_bool stopping;
 };

@@ -63,7 +63,8 @@ static X509 *make_cert(EVP_PKEY *key, const char *address)
 	serial[0] &= 0x7f;
 	name = X509_get_subject_name(cert);
 	ok = X509_set_version(cert, 2) && (n = BN_bin2bn(serial, sizeof serial, NULL)) &&
-	     BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert)) && X509_gmtime_adj(X509_getm_notBefore(cert), -24L * 3600) &&
+	     BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert)) &&
+	     X509_gmtime_adj(X509_getm_notBefore(cert), -24L * 3600) &&
 	     X509_time_adj_ex(X509_getm_notAfter(cert), (int)(LIFE_SECONDS / 86400), 0, NULL) &&
 	     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)host, -1, -1, 0) &&
 	     X509_set_issuer_name(cert, name) && X509_set_pubkey(cert, key) &&

@@ -1,6 +1,7 @@
 /*
- * Workers. After a commit: the snapshot is read back from the store, its recipe is decoded whole, and the chunks that came
- * in this job are read and hashed again; only then may the job be called done. A verify job does so for all chunks.
+ * Workers. After a commit: the snapshot is read back from the store, its recipe is decoded whole, and the chunks that
+ * came in this job are read and hashed again; only then may the job be called done. A verify job does so for all
+ * chunks.
  */
 #include "server/worker.h"
 
@@ -100,10 +101,10 @@ static int check_snapshot(struct work *w, struct error *err)
 static void end_local(struct work *w, int r, const struct error *err)
 {
 	char *text;
-	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "host", w->job.host, "snapshot", w->job.snapshot, "chunks",
-			      (json_int_t)w->check.chunks, "plain_bytes", (json_int_t)w->check.done_bytes, "fetched_bytes",
-			      (json_int_t)w->check.fetched_bytes, "different_bytes", (json_int_t)0, "seconds",
-			      clock_seconds() - w->began);
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "host", w->job.host, "snapshot", w->job.snapshot,
+			      "chunks", (json_int_t)w->check.chunks, "plain_bytes", (json_int_t)w->check.done_bytes,
+			      "fetched_bytes", (json_int_t)w->check.fetched_bytes, "different_bytes", (json_int_t)0,
+			      "seconds", clock_seconds() - w->began);
 
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	if (text)
@@ -140,7 +141,8 @@ static void *work(void *arg)
 
 	w->began = clock_seconds();
 	r = check_snapshot(w, &err);
-	/* Ended from outside: whoever ended it has moved the job, or g4ld stops and goes on with it at its next start. */
+	/* Ended from outside: whoever ended it has moved the job, or g4ld stops and goes on with it at its next start.
+	 */
 	if (!atomic_load(&w->live->ended) && !atomic_load(&s->stopping)) {
 		if (w->job.local)
 			end_local(w, r, &err);

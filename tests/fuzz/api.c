@@ -1,6 +1,6 @@
 /*
- * The parsers of requests to g4ld: paths, ranges, bodies, configuration and manifest. The first byte chooses the parser. What is
- * accepted must keep its own promises.
+ * The parsers of requests to g4ld: paths, ranges, bodies, configuration and manifest. The first byte chooses the
+ * parser. What is accepted must keep its own promises.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,8 @@ static void host_body(const uint8_t *data, size_t size)
 	struct error err = {0};
 
 	if (api_host_body(data, size, &h, &err) == 0) {
-		check(text_is_name(h.name) && h.n_macs >= 1 && h.n_macs <= HOST_MAX_MACS && host_after_is_known(h.after));
+		check(text_is_name(h.name) && h.n_macs >= 1 && h.n_macs <= HOST_MAX_MACS &&
+		      host_after_is_known(h.after));
 		for (size_t i = 0; i < h.n_macs; i++)
 			check(strlen(h.macs[i]) == 17);
 	} else {
@@ -92,7 +93,8 @@ static void manifest(const char *text, size_t size)
 	struct boot_image b;
 
 	if (boot_image_parse(text, size, "/boot", &b, NULL) == 0 && b.has_uefi_img)
-		check(b.grub_cfg_offset <= b.uefi_img.bytes && b.grub_cfg_bytes <= b.uefi_img.bytes - b.grub_cfg_offset);
+		check(b.grub_cfg_offset <= b.uefi_img.bytes &&
+		      b.grub_cfg_bytes <= b.uefi_img.bytes - b.grub_cfg_offset);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

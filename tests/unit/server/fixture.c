@@ -136,7 +136,8 @@ unsigned fixture_agent(struct fixture *f, const char *name, const void *body, si
 	char path[64];
 
 	snprintf(path, sizeof path, "/agent/v1/%s", name);
-	return fixture_ask(f, true, strcmp(name, "snapshot") == 0 ? "GET" : "POST", path, f->session, body, len, answer);
+	return fixture_ask(f, true, strcmp(name, "snapshot") == 0 ? "GET" : "POST", path, f->session, body, len,
+			   answer);
 }
 
 void fixture_add_host(struct fixture *f, const char *name, const char *mac)
@@ -226,8 +227,8 @@ unsigned fixture_hello(struct fixture *f, const char *token, const char *mac, co
 unsigned fixture_finish(struct fixture *f, const char *result, int code)
 {
 	char body[200];
-	int n = snprintf(body, sizeof body, "{\"result\":\"%s\",\"code\":%d,\"error\":\"it hurts\",\"stats\":{\"x\":1}}", result,
-			 code);
+	int n = snprintf(body, sizeof body,
+			 "{\"result\":\"%s\",\"code\":%d,\"error\":\"it hurts\",\"stats\":{\"x\":1}}", result, code);
 
 	return fixture_agent(f, "finish", body, (size_t)n, NULL);
 }
@@ -254,7 +255,8 @@ void fixture_image(struct fixture_image *i, const char *host, uint8_t seed)
 	struct recipe_root_entry entry = {0};
 	struct recipe_root root = {.entries = &entry, .n = 1};
 	struct hash root_hash;
-	struct snapshot_disk disk = {.path = "/dev/sda", .size_bytes = 1 << 20, .sector_bytes = 512, .roots = &root_hash, .n_roots = 1};
+	struct snapshot_disk disk = {
+		.path = "/dev/sda", .size_bytes = 1 << 20, .sector_bytes = 512, .roots = &root_hash, .n_roots = 1};
 	struct snapshot s = {.time = 1700000000, .version = "0.1.0", .disks = &disk, .n_disks = 1};
 	struct buf encoded = {0};
 

@@ -22,7 +22,8 @@ int fixture_teardown(void **state);
 /* As kill -9 and a new start: nothing is said to anybody before. */
 void fixture_restart(struct fixture *f);
 
-/* One request. agent: of the agents' API (bearer), else of the admins'. Gives the status; *answer: parsed JSON or NULL. */
+/* One request. agent: of the agents' API (bearer), else of the admins'. Gives the status; *answer: parsed JSON or NULL.
+ */
 unsigned fixture_ask(struct fixture *f, bool agent, const char *method, const char *path, const char *bearer,
 		     const void *body, size_t len, json_t **answer);
 unsigned fixture_admin(struct fixture *f, const char *method, const char *path, const char *body, json_t **answer);

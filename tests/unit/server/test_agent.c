@@ -224,7 +224,8 @@ static void bodies_that_make_no_sense(void **state)
 	assert_int_equal(fixture_agent(f, "put", i.frames.data, i.frames.len - 1, NULL), 400);
 	assert_int_equal(fixture_agent(f, "progress", "{", 1, NULL), 400);
 	assert_int_equal(fixture_agent(f, "commit", "rubbish", 7, NULL), 422);
-	assert_int_equal(fixture_agent(f, "commit", i.envelope.data, i.envelope.len, NULL), 422); /* its chunks are missing */
+	assert_int_equal(fixture_agent(f, "commit", i.envelope.data, i.envelope.len, NULL),
+			 422); /* its chunks are missing */
 	i.frames.data[WIRE_FRAME_HEAD_BYTES + 20] ^= 1;
 	assert_int_equal(fixture_agent(f, "put", i.frames.data, i.frames.len, NULL), 422);
 	assert_int_equal(fixture_agent(f, "dance", NULL, 0, NULL), 404);
@@ -311,8 +312,9 @@ static void cancelled_at_work(void **state)
 {
 	struct fixture *f = *state;
 	int64_t job = fixture_working(f);
-	static const char beat[] = "{\"phase\":\"reading\",\"done_bytes\":1,\"total_bytes\":2,\"new_bytes\":0,\"stored_bytes\":0,"
-				   "\"skipped_bytes\":0,\"region\":\"\"}";
+	static const char beat[] =
+		"{\"phase\":\"reading\",\"done_bytes\":1,\"total_bytes\":2,\"new_bytes\":0,\"stored_bytes\":0,"
+		"\"skipped_bytes\":0,\"region\":\"\"}";
 	struct hash h = {{0}};
 	json_t *answer;
 
@@ -370,7 +372,8 @@ static void the_store_is_verified_without_a_host(void **state)
 	struct job j;
 	int64_t job;
 
-	assert_int_equal(fixture_admin(f, "POST", "/api/v1/jobs", "{\"kind\":\"verify\",\"host\":\"john\"}", NULL), 404);
+	assert_int_equal(fixture_admin(f, "POST", "/api/v1/jobs", "{\"kind\":\"verify\",\"host\":\"john\"}", NULL),
+			 404);
 	fixture_image(&i, "john", 1);
 	fixture_backup(f, &i);
 	job = fixture_job(f, "{\"kind\":\"verify\",\"host\":\"john\"}");
@@ -389,12 +392,17 @@ static void admins_are_told_what_is_wrong(void **state)
 	struct fixture *f = *state;
 	json_t *answer;
 
-	assert_int_equal(fixture_admin(f, "POST", "/api/v1/jobs", "{\"kind\":\"backup\",\"host\":\"nobody\"}", &answer), 404);
+	assert_int_equal(fixture_admin(f, "POST", "/api/v1/jobs", "{\"kind\":\"backup\",\"host\":\"nobody\"}", &answer),
+			 404);
 	assert_string_equal(json_string_value(json_object_get(answer, "code")), "unknown");
 	json_decref(answer);
-	assert_int_equal(fixture_admin(f, "POST", "/api/v1/jobs", "{\"kind\":\"restore\",\"host\":\"john\"}", NULL), 403);
-	assert_int_equal(fixture_admin(f, "POST", "/api/v1/hosts", "{\"name\":\"john\",\"macs\":[\"525400112244\"]}", NULL), 409);
-	assert_int_equal(fixture_admin(f, "POST", "/api/v1/hosts", "{\"name\":\"jim\",\"macs\":[\"" MAC "\"]}", NULL), 409);
+	assert_int_equal(fixture_admin(f, "POST", "/api/v1/jobs", "{\"kind\":\"restore\",\"host\":\"john\"}", NULL),
+			 403);
+	assert_int_equal(
+		fixture_admin(f, "POST", "/api/v1/hosts", "{\"name\":\"john\",\"macs\":[\"525400112244\"]}", NULL),
+		409);
+	assert_int_equal(fixture_admin(f, "POST", "/api/v1/hosts", "{\"name\":\"jim\",\"macs\":[\"" MAC "\"]}", NULL),
+			 409);
 	assert_int_equal(fixture_admin(f, "GET", "/api/v1/hosts/jim", NULL, NULL), 404);
 	assert_int_equal(fixture_admin(f, "DELETE", "/api/v1/jobs", NULL, NULL), 400);
 	assert_int_equal(fixture_admin(f, "GET", "/api/v1/jobs/77", NULL, NULL), 404);
@@ -408,8 +416,9 @@ static void admins_are_told_what_is_wrong(void **state)
 static void logs_and_screens_are_kept(void **state)
 {
 	struct fixture *f = *state;
-	static const char beat[] = "{\"phase\":\"reading\",\"done_bytes\":1,\"total_bytes\":2,\"new_bytes\":0,\"stored_bytes\":0,"
-				   "\"skipped_bytes\":0,\"region\":\"\",\"screen\":\"hello screen\"}";
+	static const char beat[] =
+		"{\"phase\":\"reading\",\"done_bytes\":1,\"total_bytes\":2,\"new_bytes\":0,\"stored_bytes\":0,"
+		"\"skipped_bytes\":0,\"region\":\"\",\"screen\":\"hello screen\"}";
 	static const char lines[] = "{\"lines\":[{\"time\":5,\"level\":\"warning\",\"text\":\"a \\u001b[31mline\"}]}";
 	int64_t job = fixture_working(f);
 	json_t *answer, *line;

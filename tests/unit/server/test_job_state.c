@@ -15,18 +15,24 @@ static const struct {
 	bool local;
 	enum job_state from, to;
 } legal[] = {
-	{false, JOB_QUEUED, JOB_ARMING},      {false, JOB_QUEUED, JOB_FAILED},	    {false, JOB_QUEUED, JOB_CANCELLED},
-	{false, JOB_ARMING, JOB_WAKING},      {false, JOB_ARMING, JOB_WORKING},	    {false, JOB_ARMING, JOB_FAILED},
-	{false, JOB_ARMING, JOB_CANCELLED},   {false, JOB_WAKING, JOB_BOOTING},	    {false, JOB_WAKING, JOB_WORKING},
-	{false, JOB_WAKING, JOB_FAILED},      {false, JOB_WAKING, JOB_CANCELLED},   {false, JOB_BOOTING, JOB_WORKING},
-	{false, JOB_BOOTING, JOB_FAILED},     {false, JOB_BOOTING, JOB_CANCELLED},  {false, JOB_WORKING, JOB_VERIFYING},
-	{false, JOB_WORKING, JOB_FINISHING},  {false, JOB_WORKING, JOB_FAILED},	    {false, JOB_WORKING, JOB_CANCELLED},
-	{false, JOB_VERIFYING, JOB_FINISHING}, {false, JOB_VERIFYING, JOB_FAILED},  {false, JOB_VERIFYING, JOB_CANCELLED},
-	{false, JOB_FINISHING, JOB_DONE},     {false, JOB_FINISHING, JOB_DEGRADED}, {false, JOB_FINISHING, JOB_FAILED},
-	{false, JOB_FINISHING, JOB_CANCELLED}, {true, JOB_QUEUED, JOB_WORKING},	    {true, JOB_QUEUED, JOB_FAILED},
-	{true, JOB_QUEUED, JOB_CANCELLED},    {true, JOB_WORKING, JOB_QUEUED},	    {true, JOB_WORKING, JOB_FINISHING},
-	{true, JOB_WORKING, JOB_FAILED},      {true, JOB_WORKING, JOB_CANCELLED},   {true, JOB_FINISHING, JOB_DONE},
-	{true, JOB_FINISHING, JOB_DEGRADED},  {true, JOB_FINISHING, JOB_FAILED},    {true, JOB_FINISHING, JOB_CANCELLED},
+	{false, JOB_QUEUED, JOB_ARMING},       {false, JOB_QUEUED, JOB_FAILED},
+	{false, JOB_QUEUED, JOB_CANCELLED},    {false, JOB_ARMING, JOB_WAKING},
+	{false, JOB_ARMING, JOB_WORKING},      {false, JOB_ARMING, JOB_FAILED},
+	{false, JOB_ARMING, JOB_CANCELLED},    {false, JOB_WAKING, JOB_BOOTING},
+	{false, JOB_WAKING, JOB_WORKING},      {false, JOB_WAKING, JOB_FAILED},
+	{false, JOB_WAKING, JOB_CANCELLED},    {false, JOB_BOOTING, JOB_WORKING},
+	{false, JOB_BOOTING, JOB_FAILED},      {false, JOB_BOOTING, JOB_CANCELLED},
+	{false, JOB_WORKING, JOB_VERIFYING},   {false, JOB_WORKING, JOB_FINISHING},
+	{false, JOB_WORKING, JOB_FAILED},      {false, JOB_WORKING, JOB_CANCELLED},
+	{false, JOB_VERIFYING, JOB_FINISHING}, {false, JOB_VERIFYING, JOB_FAILED},
+	{false, JOB_VERIFYING, JOB_CANCELLED}, {false, JOB_FINISHING, JOB_DONE},
+	{false, JOB_FINISHING, JOB_DEGRADED},  {false, JOB_FINISHING, JOB_FAILED},
+	{false, JOB_FINISHING, JOB_CANCELLED}, {true, JOB_QUEUED, JOB_WORKING},
+	{true, JOB_QUEUED, JOB_FAILED},	       {true, JOB_QUEUED, JOB_CANCELLED},
+	{true, JOB_WORKING, JOB_QUEUED},       {true, JOB_WORKING, JOB_FINISHING},
+	{true, JOB_WORKING, JOB_FAILED},       {true, JOB_WORKING, JOB_CANCELLED},
+	{true, JOB_FINISHING, JOB_DONE},       {true, JOB_FINISHING, JOB_DEGRADED},
+	{true, JOB_FINISHING, JOB_FAILED},     {true, JOB_FINISHING, JOB_CANCELLED},
 };
 
 static bool is_legal(bool local, enum job_state from, enum job_state to)
@@ -75,8 +81,8 @@ static int64_t new_job(struct db *db, const char *host, bool local)
 /* Puts a job into a state behind the table's back, to try what may follow. */
 static void force(struct db *db, int64_t id, enum job_state s)
 {
-	assert_true(db_run(db, NULL, "INSERT OR IGNORE INTO transitions SELECT local, state, ? FROM jobs WHERE id=?", "ti",
-			   job_state_name(s), id) >= 0);
+	assert_true(db_run(db, NULL, "INSERT OR IGNORE INTO transitions SELECT local, state, ? FROM jobs WHERE id=?",
+			   "ti", job_state_name(s), id) >= 0);
 	assert_int_equal(db_run(db, NULL, "UPDATE jobs SET state=? WHERE id=?", "ti", job_state_name(s), id), 1);
 }
 
@@ -97,7 +103,8 @@ static void database_refuses_the_rest(void **state)
 				if (a != JOB_QUEUED)
 					force(db, id, a);
 				if (a != JOB_QUEUED && !is_legal(local, JOB_QUEUED, a))
-					db_run(db, NULL, "DELETE FROM transitions WHERE local=? AND old='queued' AND new=?", "it",
+					db_run(db, NULL,
+					       "DELETE FROM transitions WHERE local=? AND old='queued' AND new=?", "it",
 					       (int64_t)local, job_state_name(a));
 				r = jobs_move(db, id, a, b, NULL, NULL);
 				assert_int_equal(r, is_legal(local, a, b) ? 0 : -EPERM);
@@ -152,7 +159,8 @@ static void a_move_and_its_log_line_come_together(void **state)
 	assert_string_equal(j.error, "it did not wake");
 	assert_int_equal(j.code, 6);
 	assert_true(j.ended > 0);
-	assert_int_equal(db_number(db, 0, "SELECT count(*) FROM job_log WHERE text LIKE 'failed: it did not wake'", NULL), 1);
+	assert_int_equal(
+		db_number(db, 0, "SELECT count(*) FROM job_log WHERE text LIKE 'failed: it did not wake'", NULL), 1);
 	/* A move that is refused leaves no line. */
 	assert_int_equal(jobs_move(db, id, JOB_FAILED, JOB_DONE, NULL, NULL), -EPERM);
 	assert_int_equal(db_number(db, 0, "SELECT count(*) FROM job_log", NULL), 1);
@@ -163,12 +171,9 @@ static void a_move_and_its_log_line_come_together(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(table_is_as_documented),
-		cmocka_unit_test(names_round_trip),
-		cmocka_unit_test(database_refuses_the_rest),
-		cmocka_unit_test(a_move_needs_its_state),
-		cmocka_unit_test(a_host_has_one_active_job),
-		cmocka_unit_test(a_move_and_its_log_line_come_together),
+		cmocka_unit_test(table_is_as_documented),    cmocka_unit_test(names_round_trip),
+		cmocka_unit_test(database_refuses_the_rest), cmocka_unit_test(a_move_needs_its_state),
+		cmocka_unit_test(a_host_has_one_active_job), cmocka_unit_test(a_move_and_its_log_line_come_together),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

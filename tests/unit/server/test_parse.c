@@ -158,8 +158,10 @@ static void host_bodies(void **state)
 	assert_int_equal(host_body("{\"name\":\"../x\",\"macs\":[\"525400112233\"]}", &h), -ERR_USAGE);
 	assert_int_equal(host_body("{\"name\":\"john\",\"macs\":[\"01:00:5e:00:00:01\"]}", &h), -ERR_USAGE);
 	assert_int_equal(host_body("{\"name\":\"john\",\"macs\":[\"00:00:00:00:00:00\"]}", &h), -ERR_USAGE);
-	assert_int_equal(host_body("{\"name\":\"john\",\"macs\":[\"525400112233\",\"52:54:00:11:22:33\"]}", &h), -ERR_USAGE);
-	assert_int_equal(host_body("{\"name\":\"john\",\"macs\":[\"525400112233\"],\"after\":\"explode\"}", &h), -ERR_USAGE);
+	assert_int_equal(host_body("{\"name\":\"john\",\"macs\":[\"525400112233\",\"52:54:00:11:22:33\"]}", &h),
+			 -ERR_USAGE);
+	assert_int_equal(host_body("{\"name\":\"john\",\"macs\":[\"525400112233\"],\"after\":\"explode\"}", &h),
+			 -ERR_USAGE);
 	assert_int_equal(host_body("[]", &h), -ERR_USAGE);
 	assert_int_equal(host_body("", &h), -ERR_USAGE);
 }
@@ -173,7 +175,8 @@ static void job_bodies(void **state)
 {
 	struct job_request q;
 
-	assert_int_equal(job_body("{\"kind\":\"backup\",\"host\":\"john\",\"tags\":[\"a\",\"b\"],\"snapshot\":null}", &q), 0);
+	assert_int_equal(
+		job_body("{\"kind\":\"backup\",\"host\":\"john\",\"tags\":[\"a\",\"b\"],\"snapshot\":null}", &q), 0);
 	assert_string_equal(q.tags, "[\"a\",\"b\"]");
 	assert_int_equal(job_body("{\"kind\":\"restore\",\"host\":\"john\",\"yes\":true,\"from\":\"paul\"}", &q), 0);
 	assert_string_equal(q.from, "paul");
@@ -190,9 +193,10 @@ static void job_bodies(void **state)
 
 static void manifests(void **state)
 {
-	static const char good[] = "{\"kernel\":\"6.1\",\"linux\":{\"file\":\"linux\",\"bytes\":5},\"initrd\":{\"file\":\"initrd\","
-				   "\"bytes\":6},\"uefi_img\":{\"file\":\"uefi.img\",\"bytes\":100,\"grub_cfg_offset\":40,"
-				   "\"grub_cfg_bytes\":60}}";
+	static const char good[] =
+		"{\"kernel\":\"6.1\",\"linux\":{\"file\":\"linux\",\"bytes\":5},\"initrd\":{\"file\":\"initrd\","
+		"\"bytes\":6},\"uefi_img\":{\"file\":\"uefi.img\",\"bytes\":100,\"grub_cfg_offset\":40,"
+		"\"grub_cfg_bytes\":60}}";
 	char bad[sizeof good];
 	struct boot_image b;
 
@@ -212,8 +216,8 @@ static void manifests(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),    cmocka_unit_test(values),      cmocka_unit_test(errors_name_the_line),
-		cmocka_unit_test(admin_paths), cmocka_unit_test(boot_paths),  cmocka_unit_test(ranges),
+		cmocka_unit_test(defaults),    cmocka_unit_test(values),     cmocka_unit_test(errors_name_the_line),
+		cmocka_unit_test(admin_paths), cmocka_unit_test(boot_paths), cmocka_unit_test(ranges),
 		cmocka_unit_test(host_bodies), cmocka_unit_test(job_bodies), cmocka_unit_test(manifests),
 	};
 

@@ -196,9 +196,9 @@ static void stale_arming(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(queued),    T(arming),	T(waking),     T(booting),
-		T(limits_go_on), T(working),	T(verifying),  T(verifying_finds_old_damage),
-		T(local_job), T(stale_arming),
+		T(queued),	 T(arming),	  T(waking),	T(booting),
+		T(limits_go_on), T(working),	  T(verifying), T(verifying_finds_old_damage),
+		T(local_job),	 T(stale_arming),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -341,6 +341,9 @@ static int run(struct backup *b, struct error *err)
 		rc = crew_run(&b->crew, crew_threads(b->crew.options, 1, WORKER_BYTES), work, b);
 		reader_end(&b->reader);
 	}
+	if (rc == 0 && atomic_load(&b->crew.done_bytes) != total)
+		rc = error_set(err, -EINVAL, "the backup read %" PRIu64 " bytes of the %" PRIu64 " that it had planned",
+			       atomic_load(&b->crew.done_bytes), total);
 	return rc == 0 ? finish(b, began, err) : rc;
 }
 

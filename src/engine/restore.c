@@ -1,7 +1,7 @@
 /*
  * Restore: compares what is in place, fetches and writes the rest, reads back what was written. Writes only inside the
- * extents of the recipe. The table, which makes a disk look whole, is taken away before the first write and written
- * last.
+ * extents of the recipe. What makes a disk look whole, at its start and in its last sector, is taken away before the first
+ * write and written last, the start at the very end.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static int work(void *arg, unsigned number, struct error *err)
 
 		if (i >= r->recipe.n)
 			break;
-		if (r->pass == RESTORE_TABLE && !restore_touches_table(r, r->recipe.entries[i].window))
+		if (r->pass != RESTORE_BODY && !restore_touches_ends(r, r->recipe.entries[i].window))
 			continue;
 		rc = r->checking ? restore_check_segment(&w, i, err) : restore_write_segment(&w, i, err);
 		if (rc == 0)
@@ -45,7 +45,7 @@ static int walk(struct restore *r, const char *phase, uint64_t total)
 	int rc = crew_phase(&r->crew, phase, total);
 
 	atomic_store(&r->next, 0);
-	return rc == 0 ? crew_run(&r->crew, r->pass == RESTORE_TABLE ? 1 : r->threads, work, r) : rc;
+	return rc == 0 ? crew_run(&r->crew, r->pass != RESTORE_BODY ? 1 : r->threads, work, r) : rc;
 }
 
 /* Writes what the pass is about, makes it durable, reads it back. */
@@ -89,6 +89,29 @@ static int check_target(const struct snapshot_disk *s, const struct disk *target
 	return 0;
 }
 
+/* What an earlier try wrote may be in the page cache only: it never reached the medium, or reached it wrongly. What is
+ * skipped as being in place must lie on the medium. */
+static int forget_cached(struct restore *r, struct error *err)
+{
+	int rc = disk_flush(r->target, err);
+
+	if (rc == 0)
+		disk_drop_cache(r->target, 0, r->target->size_bytes);
+	return rc;
+}
+
+/* A recipe that lacks a part must not end as a restore that succeeded. The body's pass has seen all of it. */
+static int check_recipe(const struct restore *r, struct error *err)
+{
+	uint64_t covers = atomic_load(&r->recipe_bytes);
+
+	if (covers == r->source_disk->used_bytes)
+		return 0;
+	return error_set(err, -ERR_DAMAGED,
+			 "the snapshot is damaged: its recipe covers %" PRIu64 " bytes of the disk instead of %" PRIu64,
+			 covers, r->source_disk->used_bytes);
+}
+
 static int run(struct restore *r, struct chunk_source *source, struct error *err)
 {
 	int rc = crew_phase(&r->crew, "planning", 0);
@@ -103,11 +126,19 @@ static int run(struct restore *r, struct chunk_source *source, struct error *err
 		return error_set(err, -ENOMEM, "out of memory for a restore");
 	rc = restore_find_table(r, err);
 	if (rc == 0)
+		rc = forget_cached(r, err);
+	if (rc == 0)
 		rc = write_pass(r, RESTORE_BODY, err);
-	/* From here on nothing may be cleared: the table's own pass compares before it writes. */
+	if (rc == 0)
+		rc = check_recipe(r, err);
+	if (rc == 0)
+		rc = write_pass(r, RESTORE_ENDS, err);
+	/* From here on nothing may be cleared: what was cleared is compared before it is written. */
 	r->begun = true;
 	if (rc == 0)
-		rc = write_pass(r, RESTORE_TABLE, err);
+		rc = write_pass(r, RESTORE_TAIL, err);
+	if (rc == 0)
+		rc = write_pass(r, RESTORE_HEAD, err);
 	if (rc == 0 && strcmp(r->source_disk->table, "gpt") == 0 &&
 	    r->target->size_bytes > r->source_disk->size_bytes) {
 		rc = layout_gpt_fit(r->target, r->source_disk->size_bytes, err);

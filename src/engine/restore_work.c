@@ -27,81 +27,97 @@ void restore_worker_free(struct restore_worker *w)
 	free(w->zeros);
 }
 
-static bool in_table(const struct restore *r, uint64_t offset, uint64_t length)
+static bool at_ends(const struct restore *r, uint64_t offset, uint64_t length)
 {
 	uint64_t size = r->source_disk->size_bytes;
 
-	return offset < RESTORE_TABLE_BYTES || size < RESTORE_TABLE_BYTES ||
-	       offset + length > size - RESTORE_TABLE_BYTES;
+	return offset < RESTORE_END_BYTES || size < RESTORE_END_BYTES || offset + length > size - RESTORE_END_BYTES;
 }
 
-bool restore_touches_table(const struct restore *r, uint64_t window)
+bool restore_touches_ends(const struct restore *r, uint64_t window)
 {
-	return in_table(r, window * RECIPE_WINDOW_BYTES, RECIPE_WINDOW_BYTES);
+	return at_ends(r, window * RECIPE_WINDOW_BYTES, RECIPE_WINDOW_BYTES);
 }
 
-static bool span_in_table(const struct restore *r, const struct span_list *l, const struct span *s)
+static enum restore_pass pass_of_extent(const struct restore *r, const struct recipe_extent *e)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		const struct recipe_extent *e = span_extent(l, s, i);
+	enum restore_pass pass = at_ends(r, e->disk_offset, e->length) ? RESTORE_ENDS : RESTORE_BODY;
 
-		if (in_table(r, e->disk_offset, e->length))
-			return true;
+	for (size_t i = 0; i < r->n_clear; i++) {
+		const struct extent *c = &r->clear[i];
+
+		if (e->disk_offset >= c->offset + c->length || c->offset >= e->disk_offset + e->length)
+			continue;
+		if (c->offset == 0)
+			return RESTORE_HEAD;
+		pass = RESTORE_TAIL;
 	}
-	return false;
+	return pass;
+}
+
+/* A span is written at once, so the latest pass that any of its extents wants is the span's. */
+static enum restore_pass pass_of(const struct restore *r, const struct span_list *l, const struct span *s)
+{
+	enum restore_pass latest = RESTORE_BODY;
+
+	for (size_t i = 0; i < s->n; i++) {
+		enum restore_pass pass = pass_of_extent(r, span_extent(l, s, i));
+
+		if (pass > latest)
+			latest = pass;
+	}
+	return latest;
 }
 
 static bool in_this_pass(const struct restore *r, const struct span_list *l, const struct span *s)
 {
-	return span_in_table(r, l, s) == (r->pass == RESTORE_TABLE);
+	return pass_of(r, l, s) == r->pass;
 }
 
-/* How many bytes of a range the extents of a segment cover. */
-static uint64_t covered(const struct recipe_segment *s, const struct extent *range)
+/* How far from the disk's start the extents reach without a hole, and how many bytes of its last sector they cover.
+ * Segments come in order of the disk. */
+static void measure_ends(const struct recipe_segment *s, const struct snapshot_disk *d, uint64_t *head, uint64_t *tail)
 {
-	uint64_t sum = 0;
+	uint64_t last = d->size_bytes - d->sector_bytes;
 
 	for (size_t i = 0; i < s->n_extents; i++) {
 		uint64_t from = s->extents[i].disk_offset, to = from + s->extents[i].length;
 
-		if (from < range->offset)
-			from = range->offset;
-		if (to > range->offset + range->length)
-			to = range->offset + range->length;
-		if (from < to)
-			sum += to - from;
+		if (from <= *head && to > *head)
+			*head = to;
+		if (to > last)
+			*tail += to - (from > last ? from : last);
 	}
-	return sum;
 }
+
+/* Where tables, boot sectors and the superblocks of file systems without a table lie. */
+#define HEAD_MAX_BYTES (128ull << 10)
 
 int restore_find_table(struct restore *r, struct error *err)
 {
 	const struct snapshot_disk *d = r->source_disk;
-	struct extent ranges[2] = {{0, 2ull * d->sector_bytes}, {d->size_bytes - d->sector_bytes, d->sector_bytes}};
-	uint64_t sums[2] = {0};
+	uint64_t head = 0, tail = 0, fetched = 0, most = d->size_bytes - d->sector_bytes;
 
 	if (d->size_bytes < 4ull * d->sector_bytes)
 		return 0;
 	for (size_t i = 0; i < r->recipe.n; i++) {
-		struct recipe_segment s;
 		struct span_list l;
-		uint64_t fetched = 0;
 		int rc;
 
-		if (!restore_touches_table(r, r->recipe.entries[i].window))
+		if (!restore_touches_ends(r, r->recipe.entries[i].window))
 			continue;
 		rc = span_list_load(r->source, &r->recipe.entries[i], d->size_bytes, &l, &fetched, err);
-		atomic_fetch_add(&r->fetched_bytes, fetched);
 		if (rc < 0)
 			return rc;
-		s = l.segment;
-		for (size_t k = 0; k < 2; k++)
-			sums[k] += covered(&s, &ranges[k]);
+		measure_ends(&l.segment, d, &head, &tail);
 		span_list_free(&l);
 	}
-	for (size_t k = 0; k < 2; k++)
-		if (sums[k] == ranges[k].length)
-			r->clear[r->n_clear++] = ranges[k];
+	atomic_fetch_add(&r->fetched_bytes, fetched);
+	most = most < HEAD_MAX_BYTES ? most : HEAD_MAX_BYTES;
+	if (head >= 2ull * d->sector_bytes)
+		r->clear[r->n_clear++] = (struct extent){0, head < most ? head : most};
+	if (tail == d->sector_bytes)
+		r->clear[r->n_clear++] = (struct extent){d->size_bytes - d->sector_bytes, d->sector_bytes};
 	/* A larger target may end with the backup of an older table; ours is put there at the end. */
 	if (r->target->size_bytes > d->size_bytes && strcmp(d->table, "gpt") == 0)
 		r->clear[r->n_clear++] = (struct extent){r->target->size_bytes - d->sector_bytes, d->sector_bytes};
@@ -159,20 +175,24 @@ static bool span_in_place(struct restore_worker *w, const struct span_list *l, c
 	return hash_equal(&found, &l->segment.chunks[s->chunk].hash);
 }
 
-/* True when the target holds zeros there. A short look first, so that a target full of other things costs no pass. */
-static bool zeros_in_place(struct restore_worker *w, const struct recipe_extent *e)
+static bool zeros_at(struct restore_worker *w, uint64_t offset, uint64_t length)
 {
-	for (uint64_t done = 0; done < e->length;) {
-		uint64_t n = e->length - done, most = done ? CHUNK_MAX_BYTES : PROBE_BYTES;
+	return disk_read(w->restore->target, w->buffer, length, offset, NULL) == 0 && bytes_are_zero(w->buffer, length);
+}
 
-		if (n > most)
-			n = most;
-		if (disk_read(w->restore->target, w->buffer, n, e->disk_offset + done, NULL) < 0 ||
-		    !bytes_are_zero(w->buffer, n))
-			return false;
-		done += n;
-	}
-	return true;
+/* True when the target holds zeros there. A short look first, so that a target full of other things costs no pass. */
+static bool zeros_in_place(struct restore_worker *w, uint64_t offset, uint64_t length)
+{
+	if (length > PROBE_BYTES && !zeros_at(w, offset, PROBE_BYTES))
+		return false;
+	return zeros_at(w, offset, length);
+}
+
+/* True when the target holds an extent of a chunk already. */
+static bool extent_in_place(struct restore_worker *w, const struct recipe_extent *e, const uint8_t *plain)
+{
+	return disk_read(w->restore->target, w->buffer, e->length, e->disk_offset, NULL) == 0 &&
+	       memcmp(w->buffer, plain + e->chunk_offset, e->length) == 0;
 }
 
 static void mark_written(uint8_t *bits, const struct span_list *l, const struct span *s)
@@ -186,25 +206,25 @@ static bool was_written(const uint8_t *bits, const struct span_list *l, const st
 	return bits[l->order[s->first] / 8] >> (l->order[s->first] % 8) & 1;
 }
 
-/* Whether comparing this segment with the target is worth it: always in the table's pass, otherwise when a sample is in
- * place. */
+/* Whether comparing this segment with the target is worth it: in the body when a sample is in place, later always. */
 static bool worth_comparing(struct restore_worker *w, const struct span_list *l)
 {
-	size_t step = l->n / SAMPLES + 1;
+	size_t n = 0, seen = 0, step;
 
 	if (w->restore->options->full)
 		return false;
-	if (w->restore->pass == RESTORE_TABLE)
+	if (w->restore->pass != RESTORE_BODY)
 		return true;
-	for (size_t i = step / 2; i < l->n; i += step) {
-		size_t k = i;
+	for (size_t k = 0; k < l->n; k++)
+		n += l->spans[k].whole && in_this_pass(w->restore, l, &l->spans[k]);
+	step = n / SAMPLES + 1;
+	for (size_t k = 0; k < l->n; k++) {
+		const struct span *s = &l->spans[k];
 
-		while (k < l->n && (!l->spans[k].whole || !in_this_pass(w->restore, l, &l->spans[k])))
-			k++;
-		if (k < l->n && span_in_place(w, l, &l->spans[k]))
+		if (s->whole && in_this_pass(w->restore, l, s) && seen++ % step == step / 2 && span_in_place(w, l, s))
 			return true;
 	}
-	return false;
+	return n == 0;
 }
 
 /* The writing of one segment. */
@@ -217,36 +237,44 @@ struct writing {
 	uint32_t *first_of; /* by chunk: index + 1 of its first needed span */
 	uint32_t *next_of;  /* by span: index + 1 of the next needed span of the same chunk */
 	uint8_t *bits;
+	bool compare;	  /* what is in place is not written again */
 	struct error err; /* of a write in got_chunk() */
 };
 
-static int write_zeros(struct restore_worker *w, const struct recipe_extent *e, struct error *err)
+static void count_written(struct writing *x, uint64_t bytes)
 {
-	int rc = 0;
-
-	for (uint64_t done = 0; rc == 0 && done < e->length;) {
-		uint64_t n = e->length - done < CHUNK_MAX_BYTES ? e->length - done : CHUNK_MAX_BYTES;
-
-		rc = write_extent(w, e->disk_offset + done, w->zeros, n, err);
-		done += n;
-	}
-	return rc;
+	atomic_fetch_add(&x->w->restore->written_bytes, bytes);
+	atomic_fetch_add(&x->w->restore->crew.done_bytes, bytes);
 }
 
-static void count_written(struct writing *x, const struct span *s)
-{
-	mark_written(x->bits, &x->list, s);
-	atomic_fetch_add(&x->w->restore->written_bytes, s->bytes);
-	atomic_fetch_add(&x->w->restore->crew.done_bytes, s->bytes);
-}
-
-static void count_skipped(struct writing *x, const struct span *s)
+static void count_skipped(struct writing *x, uint64_t bytes)
 {
 	struct restore *r = x->w->restore;
 
-	atomic_fetch_add(&r->skipped_bytes, s->bytes);
-	atomic_fetch_add(&r->crew.skipped_bytes, s->bytes);
-	atomic_fetch_add(&r->crew.done_bytes, s->bytes);
+	atomic_fetch_add(&r->skipped_bytes, bytes);
+	atomic_fetch_add(&r->crew.skipped_bytes, bytes);
+	atomic_fetch_add(&r->crew.done_bytes, bytes);
+}
+
+/* Writes those parts of a stretch of zeros that are not in place. */
+static int write_zeros(struct writing *x, const struct span *s, struct error *err)
+{
+	const struct recipe_extent *e = span_extent(&x->list, s, 0);
+	bool full = x->w->restore->options->full;
+	int rc = 0;
+
+	for (uint64_t done = 0, n; rc == 0 && done < e->length; done += n) {
+		n = e->length - done < CHUNK_MAX_BYTES ? e->length - done : CHUNK_MAX_BYTES;
+		if (!full && zeros_in_place(x->w, e->disk_offset + done, n)) {
+			count_skipped(x, n);
+			continue;
+		}
+		rc = write_extent(x->w, e->disk_offset + done, x->w->zeros, n, err);
+		if (rc == 0)
+			count_written(x, n);
+		mark_written(x->bits, &x->list, s);
+	}
+	return rc;
 }
 
 /* span_fetch() calls this for each chunk: writes it wherever it is needed. */
@@ -258,13 +286,20 @@ static int got_chunk(void *arg, size_t chunk, const uint8_t *plain, size_t plain
 	for (uint32_t k = x->first_of[chunk]; rc == 0 && k; k = x->next_of[k - 1]) {
 		const struct span *s = &x->list.spans[k - 1];
 
+		/* A part of a chunk can be compared only now that the chunk is here. */
+		if (x->compare && !s->whole && extent_in_place(x->w, span_extent(&x->list, s, 0), plain)) {
+			count_skipped(x, s->bytes);
+			continue;
+		}
 		for (size_t i = 0; rc == 0 && i < s->n; i++) {
 			const struct recipe_extent *e = span_extent(&x->list, s, i);
 
 			rc = write_extent(x->w, e->disk_offset, plain + e->chunk_offset, e->length, &x->err);
 		}
-		if (rc == 0)
-			count_written(x, s);
+		if (rc == 0) {
+			mark_written(x->bits, &x->list, s);
+			count_written(x, s->bytes);
+		}
 	}
 	return rc;
 }
@@ -273,26 +308,18 @@ static int got_chunk(void *arg, size_t chunk, const uint8_t *plain, size_t plain
 static int choose(struct writing *x, struct error *err)
 {
 	struct span_list *l = &x->list;
-	bool compare = worth_comparing(x->w, l), full = x->w->restore->options->full;
 	int rc = 0;
 
+	x->compare = worth_comparing(x->w, l);
 	for (size_t k = l->n; rc == 0 && k-- > 0;) {
 		const struct span *s = &l->spans[k];
 
 		if (!in_this_pass(x->w->restore, l, s))
 			continue;
 		if (s->chunk == RECIPE_ZERO) {
-			const struct recipe_extent *e = span_extent(l, s, 0);
-
-			if (!full && zeros_in_place(x->w, e)) {
-				count_skipped(x, s);
-				continue;
-			}
-			rc = write_zeros(x->w, e, err);
-			if (rc == 0)
-				count_written(x, s);
-		} else if (compare && s->whole && span_in_place(x->w, l, s)) {
-			count_skipped(x, s);
+			rc = write_zeros(x, s, err);
+		} else if (x->compare && s->whole && span_in_place(x->w, l, s)) {
+			count_skipped(x, s->bytes);
 		} else {
 			x->next_of[k] = x->first_of[s->chunk];
 			x->first_of[s->chunk] = (uint32_t)k + 1;
@@ -348,6 +375,8 @@ int restore_write_segment(struct restore_worker *w, size_t index, struct error *
 
 	if (rc < 0)
 		return rc;
+	for (size_t i = 0; w->restore->pass == RESTORE_BODY && i < x.list.n; i++)
+		atomic_fetch_add(&w->restore->recipe_bytes, x.list.spans[i].bytes);
 	rc = write_spans(&x, index, err);
 	free(x.chunks);
 	free(x.first_of);

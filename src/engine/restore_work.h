@@ -5,9 +5,11 @@
 #include "engine/crew.h"
 #include "engine/recipe_load.h"
 
-/* What lies in the first and the last MiB of the source disk comes last: it makes the disk look whole. */
-enum restore_pass { RESTORE_BODY, RESTORE_TABLE };
-#define RESTORE_TABLE_BYTES (1ull << 20)
+/* What lies in the first and the last MiB of the source disk comes late, and what was cleared before the first write
+ * comes last of all, the disk's start at the very end: it makes the disk look whole. Each pass is durable and read back
+ * before the next one begins. */
+enum restore_pass { RESTORE_BODY, RESTORE_ENDS, RESTORE_TAIL, RESTORE_HEAD };
+#define RESTORE_END_BYTES (1ull << 20)
 
 struct restore {
 	struct crew crew;
@@ -27,6 +29,7 @@ struct restore {
 	pthread_mutex_t begin_lock;
 	bool begun;
 	_Atomic uint64_t written_bytes, skipped_bytes, fetched_bytes;
+	_Atomic uint64_t recipe_bytes; /* that all extents of the recipe cover */
 };
 
 struct restore_worker {
@@ -37,8 +40,8 @@ struct restore_worker {
 int restore_worker_init(struct restore_worker *w);
 void restore_worker_free(struct restore_worker *w);
 
-/* True when the window holds bytes that belong to the table pass. */
-bool restore_touches_table(const struct restore *r, uint64_t window);
+/* True when the window holds bytes that belong to a later pass than the body's. */
+bool restore_touches_ends(const struct restore *r, uint64_t window);
 /* Finds what must be cleared before the first write: only ranges that the recipe will write again. */
 int restore_find_table(struct restore *r, struct error *err);
 /* Writes what of a segment is not in place and belongs to the current pass. */

@@ -15,7 +15,8 @@ struct verify {
 	struct disk *against; /* or NULL */
 	struct recipe_list recipe;
 	_Atomic size_t next;
-	pthread_mutex_t lock; /* the result */
+	_Atomic uint64_t recipe_bytes; /* that all extents of the disk's recipe cover */
+	pthread_mutex_t lock;	       /* the result */
 	struct verify_result *result;
 };
 
@@ -132,6 +133,8 @@ static int check_segment(struct verify *v, size_t index, uint8_t *buffer, struct
 	if (rc < 0)
 		return rc;
 	c.found.chunks = 1;
+	for (size_t i = 0; i < c.list.segment.n_extents; i++)
+		atomic_fetch_add(&v->recipe_bytes, c.list.segment.extents[i].length);
 	rc = check_lists(&c, err);
 	add_result(v, &c.found);
 	free(c.first_of);
@@ -169,8 +172,13 @@ static int verify_disk(struct verify *v, struct error *err)
 	v->result->chunks += v->disk->n_roots;
 	v->result->fetched_bytes += v->recipe.fetched_bytes;
 	atomic_store(&v->next, 0);
+	atomic_store(&v->recipe_bytes, 0);
 	rc = crew_run(&v->crew, crew_threads(v->crew.options, 1, WORKER_BYTES), work, v);
 	recipe_list_free(&v->recipe);
+	if (rc == 0 && atomic_load(&v->recipe_bytes) != v->disk->used_bytes)
+		rc = error_set(err, -ERR_DAMAGED,
+			       "the snapshot is damaged: its recipe covers %" PRIu64 " bytes of a disk instead of %" PRIu64,
+			       atomic_load(&v->recipe_bytes), v->disk->used_bytes);
 	return rc;
 }
 
@@ -182,6 +190,8 @@ static int run(struct verify *v, const struct snapshot *snapshot, size_t index, 
 	for (size_t i = 0; i < snapshot->n_disks; i++)
 		total += !v->against || i == index ? snapshot->disks[i].used_bytes : 0;
 	rc = crew_phase(&v->crew, "checking", total);
+	if (v->against) /* what counts is what the medium holds */
+		disk_drop_cache(v->against, 0, v->against->size_bytes);
 	for (size_t i = 0; rc == 0 && i < snapshot->n_disks; i++) {
 		if (v->against && i != index)
 			continue;

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/recipe.h"
+
+#define PIECE (1ull << 20)
+
 uint64_t random_next(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -47,17 +51,36 @@ void mix_fill(uint8_t *p, size_t n, uint64_t *state)
 	}
 }
 
-static struct disk *filled_disk(uint64_t size_bytes, uint32_t sector_bytes, uint64_t seed,
+/* Whether MiB number i of n is filled: both ends, both sides of a window's end, and every so many in between. All else
+ * stays zeros, so that disks large enough for two windows cost little. Small disks are filled whole. */
+static bool is_filled(uint64_t i, uint64_t n, uint64_t every)
+{
+	uint64_t in_window = i % (RECIPE_WINDOW_BYTES / PIECE);
+
+	return n <= 24 || i < 2 || i + 3 > n || in_window == 0 || in_window == RECIPE_WINDOW_BYTES / PIECE - 1 ||
+	       i % every == 0;
+}
+
+static struct disk *filled_disk(uint64_t size_bytes, uint32_t sector_bytes, uint64_t seed, uint64_t every,
 				void (*fill)(uint8_t *, size_t, uint64_t *))
 {
+	uint64_t n = (size_bytes + PIECE - 1) / PIECE, run;
 	struct disk *d;
 	uint8_t *bytes = malloc(size_bytes);
 
 	if (!bytes || disk_open_memory(size_bytes, sector_bytes, &d, NULL) < 0)
 		abort();
-	fill(bytes, size_bytes, &seed);
-	if (disk_write(d, bytes, size_bytes, 0, NULL) < 0)
-		abort();
+	for (uint64_t i = 0; i < n; i += run) {
+		uint64_t at = i * PIECE, len;
+
+		for (run = 0; i + run < n && is_filled(i + run, n, every); run++)
+			;
+		len = run * PIECE < size_bytes - at ? run * PIECE : size_bytes - at;
+		fill(bytes, len, &seed);
+		if (disk_write(d, bytes, len, at, NULL) < 0)
+			abort();
+		run += !run;
+	}
 	free(bytes);
 	snprintf(d->identity.path, sizeof d->identity.path, "disk-%llu", (unsigned long long)seed);
 	return d;
@@ -65,12 +88,12 @@ static struct disk *filled_disk(uint64_t size_bytes, uint32_t sector_bytes, uint
 
 struct disk *mixed_disk(uint64_t size_bytes, uint32_t sector_bytes, uint64_t seed)
 {
-	return filled_disk(size_bytes, sector_bytes, seed, mix_fill);
+	return filled_disk(size_bytes, sector_bytes, seed, 12, mix_fill);
 }
 
 struct disk *noise_disk(uint64_t size_bytes, uint32_t sector_bytes, uint64_t seed)
 {
-	return filled_disk(size_bytes, sector_bytes, seed, fill_noise);
+	return filled_disk(size_bytes, sector_bytes, seed, 10, fill_noise);
 }
 
 uint8_t *disk_bytes(struct disk *d)

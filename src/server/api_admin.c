@@ -348,6 +348,7 @@ static int get_job_log(struct call *c)
 	q = db_query(db, c->err,
 		     "SELECT id, time, level, source, text FROM job_log WHERE job=? AND id>=? ORDER BY id LIMIT ?",
 		     "iii", c->path.job, (int64_t)from, (int64_t)LOG_LINES_PER_ANSWER);
+	r = q ? 0 : -EIO;
 	while (q && (r = db_next(db, q, c->err)) == 1)
 		json_array_append_new(lines, json_pack("{s:I, s:I, s:s, s:s, s:o}", "id",
 						       (json_int_t)sqlite3_column_int64(q, 0), "time",

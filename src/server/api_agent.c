@@ -187,8 +187,13 @@ static int commit(struct agent_call *c, const struct snapshot *snapshot)
 	r = live_sink(c->live, s->store, &sink, c->err);
 	if (r == 0)
 		r = chunk_sink_commit(sink, snapshot, id, c->err);
-	if (r == 0)
-		r = jobs_committed(s->db, c->job.id, id, snapshot->degraded, c->err);
+	if (r < 0)
+		return r;
+	r = jobs_committed(s->db, c->job.id, id, snapshot->degraded, c->err);
+	/* It ended while the store wrote: nothing else would say that a snapshot was left behind. */
+	if (r == -ESTALE)
+		jobs_log(s->db, c->job.id, clock_unix(), LOG_LEVEL_WARNING, "server",
+			 "the snapshot %.12s was committed while the job ended; it stays in the store", id);
 	if (r < 0)
 		return r;
 	conductor_kick(s);
@@ -314,19 +319,37 @@ static const struct agent_request *find(const char *method, const char *name)
 	return NULL;
 }
 
-static int run_for_job(struct server *s, const struct agent_request *q, struct agent_call *c)
+/* Takes the job's live part and then the job, in this order: if the job ended before, the live part is one that nobody
+ * would end any more; if it ends afterwards, the live part ends with it. c->live stays NULL for a job that is over. */
+static int take_job(struct server *s, int64_t id, struct agent_call *c)
 {
-	int r = admit(q, &c->job, c->err);
+	struct live *v = live_get(&s->lives, id);
+	int r = v ? jobs_get(s->db, id, &c->job, c->err) : error_set(c->err, -ENOMEM, "out of memory");
+
+	if (r == 0 && !job_state_is_over(c->job.state)) {
+		c->live = v;
+		return 0;
+	}
+	if (r == 0)
+		live_end(&s->lives, id);
+	live_release(&s->lives, v);
+	return r;
+}
+
+static int run_for_job(struct server *s, int64_t id, const struct agent_request *q, struct agent_call *c)
+{
+	int r = take_job(s, id, c);
 
 	if (r < 0)
 		return r;
-	if (job_state_is_over(c->job.state))
-		return q->run(c); /* nothing is live any more */
-	c->live = live_get(&s->lives, c->job.id);
-	if (!c->live)
-		return error_set(c->err, -ENOMEM, "out of memory");
+	if (!c->live) {
+		r = admit(q, &c->job, c->err);
+		return r < 0 ? r : q->run(c);
+	}
 	atomic_fetch_add(&c->live->requests, 1);
-	r = q->run(c);
+	r = admit(q, &c->job, c->err);
+	if (r == 0)
+		r = q->run(c);
 	atomic_store(&c->live->heard_ms, clock_ms());
 	atomic_fetch_sub(&c->live->requests, 1);
 	live_release(&s->lives, c->live);
@@ -350,9 +373,7 @@ void api_agent(struct server *s, const struct http_request *q, struct http_reply
 	} else {
 		if (agent_token_hash(q->bearer, &session) == 0)
 			id = jobs_of_session(s->db, &session);
-		r = id ? jobs_get(s->db, id, &c.job, &err) : error_set(&err, -EACCES, "this session is not known");
-		if (r == 0)
-			r = run_for_job(s, request, &c);
+		r = id ? run_for_job(s, id, request, &c) : error_set(&err, -EACCES, "this session is not known");
 	}
 	job_clear(&c.job);
 	if (r < 0 && !err.code)

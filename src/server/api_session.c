@@ -218,7 +218,7 @@ static bool says_degraded(const struct wire_finish *f)
 static void end_badly(struct agent_call *c, const struct wire_finish *f)
 {
 	bool cancelled = f->result == WIRE_CANCELLED && c->job.cancelling;
-	char text[1000], why[900];
+	char why[900];
 	int code = (int)f->code;
 
 	if (cancelled) {
@@ -229,11 +229,7 @@ static void end_badly(struct agent_call *c, const struct wire_finish *f)
 	if (code == EXIT_CODE_DONE || code == EXIT_CODE_DEGRADED)
 		code = EXIT_CODE_FAILED;
 	text_printable(f->error[0] ? f->error : "the agent gave no reason", why, sizeof why);
-	if (c->job.committed)
-		snprintf(text, sizeof text, "%s (the snapshot %.12s was committed before)", why, c->job.snapshot);
-	else
-		snprintf(text, sizeof text, "%s", why);
-	conductor_end(c->server, c->job.id, JOB_FAILED, code, text);
+	conductor_end(c->server, c->job.id, JOB_FAILED, code, why);
 }
 
 /* The agent says that all went well: the server looks for itself. */

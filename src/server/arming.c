@@ -56,6 +56,22 @@ void arming_disarm(struct server *s, int64_t job)
 		log_error("job %lld: its boot token could not be forgotten: %s", (long long)job, err.text);
 }
 
+void arming_undo(struct server *s, int64_t job)
+{
+	char macs[HOST_MAX_MACS][MAC_TEXT_BYTES];
+	struct error err = {0};
+	int n = jobs_armed_macs(s->db, job, macs, HOST_MAX_MACS, &err);
+
+	for (int i = 0; i < n; i++) {
+		uint8_t mac[NETBOOT_MAC_BYTES];
+
+		if (netboot_mac_parse(macs[i], mac) < 0 || netboot_disarm(s->netboot, mac, &err) < 0)
+			log_error("job %lld: %s could not be disarmed: %s", (long long)job, macs[i], err.text);
+	}
+	if (n < 0 || jobs_disarmed(s->db, job, &err) < 0)
+		log_error("job %lld: its boot token could not be forgotten: %s", (long long)job, err.text);
+}
+
 int arming_wake(struct server *s, const struct job *j, struct error *err)
 {
 	struct arming armings[HOST_MAX_MACS];

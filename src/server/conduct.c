@@ -56,7 +56,10 @@ static void arm(struct server *s, const struct job *j)
 		return;
 	}
 	r = jobs_move(s->db, j->id, JOB_ARMING, JOB_WAKING, NULL, &err);
-	if (r < 0 && r != -ESTALE)
+	/* Somebody ended it, or its agent said hello, while this armed it: their disarming may have come too early. */
+	if (r == -ESTALE)
+		arming_undo(s, j->id);
+	else if (r < 0)
 		log_error("job %lld: %s", (long long)j->id, err.text);
 	server_changed(s);
 }
@@ -66,16 +69,13 @@ static void start(struct server *s, const struct job *j)
 	struct error err = {0};
 	int r;
 
-	if (j->cancelling) {
-		conductor_end_from(s, j->id, JOB_QUEUED, JOB_CANCELLED, EXIT_CODE_INTERRUPTED, "cancelled");
-		return;
-	}
 	r = jobs_move(s->db, j->id, JOB_QUEUED, j->local ? JOB_WORKING : JOB_ARMING, NULL, &err);
 	if (r == -EEXIST || r == -ESTALE)
 		return; /* its host is busy: its turn comes */
 	if (r < 0)
 		log_error("job %lld cannot be started: %s", (long long)j->id, err.text);
-	conductor_kick(s);
+	else
+		conductor_kick(s);
 }
 
 static void wake(struct server *s, const struct job *j, struct live *v)
@@ -98,7 +98,7 @@ static void wake(struct server *s, const struct job *j, struct live *v)
 /* waking and booting: the host has until boot_timeout after its arming. */
 static void await_host(struct server *s, const struct job *j, struct live *v)
 {
-	char limit[TEXT_SIZE_BYTES], text[400];
+	char limit[TEXT_SIZE_BYTES], text[500];
 
 	if (clock_ms() - v->limit_from_ms >= s->config.boot_timeout_s * 1000) {
 		text_duration((double)s->config.boot_timeout_s, limit);
@@ -106,7 +106,9 @@ static void await_host(struct server *s, const struct job *j, struct live *v)
 			snprintf(text, sizeof text,
 				 "%s did not boot from the network within %s: is it connected, is Wake-on-LAN switched "
 				 "on in"
-				 " its firmware, and does it boot from the network first?",
+				 " its firmware, and does it boot from the network first? A PC that was running "
+				 "already does not"
+				 " wake up: switch it off or restart it",
 				 j->host, limit);
 		else
 			snprintf(text, sizeof text,
@@ -162,35 +164,60 @@ static void watch_local(struct server *s, const struct job *j, struct live *v)
 {
 	if (j->cancelling)
 		conductor_end_from(s, j->id, j->state, JOB_CANCELLED, EXIT_CODE_INTERRUPTED, "cancelled");
-	else if (j->state == JOB_WORKING && !atomic_load(&v->worker))
+	else if (atomic_load(&v->worker))
+		return;
+	else if (j->state == JOB_WORKING)
 		worker_start(s, j->id, v);
+	else /* finishing: all was read and found whole, and then g4ld ended before it could say so */
+		conductor_end_from(s, j->id, JOB_FINISHING, JOB_DONE, EXIT_CODE_DONE, "");
+}
+
+/* g4ld ended between the wish to cancel a job and its end, before any agent was there to be asked. */
+static bool end_cancelled(struct server *s, const struct job *j)
+{
+	if (!j->cancelling || !(j->state == JOB_QUEUED || job_state_awaits_host(j->state)))
+		return false;
+	conductor_end_from(s, j->id, j->state, JOB_CANCELLED, EXIT_CODE_INTERRUPTED, "cancelled");
+	return true;
+}
+
+/* A job that runs. It is looked at again with its live part in hand: since the list was read it may have ended, and a
+ * live part that was made for a job that is over would never go away. */
+static void conduct_running(struct server *s, int64_t id)
+{
+	struct live *v = live_get(&s->lives, id);
+	struct job j = {0};
+
+	if (!v)
+		return;
+	if (jobs_get(s->db, id, &j, NULL) == 0) {
+		if (job_state_is_over(j.state))
+			live_end(&s->lives, id);
+		else if (j.local)
+			watch_local(s, &j, v);
+		else if (job_state_awaits_host(j.state))
+			await_host(s, &j, v);
+		else
+			watch_agent(s, &j, v);
+	}
+	job_clear(&j);
+	live_release(&s->lives, v);
 }
 
 static void conduct_job(struct server *s, const struct job *j, size_t *running)
 {
-	struct live *v;
-
+	if (end_cancelled(s, j))
+		return;
 	if (j->state == JOB_QUEUED) {
 		if (*running >= s->config.parallel_jobs)
 			return;
 		(*running)++;
 		start(s, j);
-		return;
-	}
-	if (j->state == JOB_ARMING) {
+	} else if (j->state == JOB_ARMING) {
 		arm(s, j);
-		return;
+	} else {
+		conduct_running(s, j->id);
 	}
-	v = live_get(&s->lives, j->id);
-	if (!v)
-		return;
-	if (j->local)
-		watch_local(s, j, v);
-	else if (job_state_awaits_host(j->state))
-		await_host(s, j, v);
-	else
-		watch_agent(s, j, v);
-	live_release(&s->lives, v);
 }
 
 /* True when an older job of the same host, or a younger one that runs already, comes first. */
@@ -237,7 +264,7 @@ static void recover_job(struct server *s, const struct job *j)
 			jobs_move(s->db, j->id, JOB_WORKING, JOB_QUEUED, NULL, &err);
 		return;
 	}
-	if (j->state == JOB_QUEUED)
+	if (j->state == JOB_QUEUED || end_cancelled(s, j))
 		return;
 	v = live_get(&s->lives, j->id);
 	if (v)

@@ -30,12 +30,32 @@ void conductor_kick(struct server *s)
 		log_debug("the conductor is being kicked already");
 }
 
+/* A backup that ends badly after its commit leaves its snapshot in the store: whoever reads the end must know. */
+static const char *with_snapshot(struct server *s, int64_t job, const char *error, char *to, size_t to_bytes)
+{
+	struct job j;
+
+	if (jobs_get(s->db, job, &j, NULL) < 0)
+		return error;
+	if (j.committed)
+		snprintf(to, to_bytes, "%.850s (the snapshot %.12s was committed before and stays in the store)", error,
+			 j.snapshot);
+	if (j.committed)
+		error = to;
+	job_clear(&j);
+	return error;
+}
+
 int conductor_end_from(struct server *s, int64_t job, enum job_state from, enum job_state to, int code,
 		       const char *error)
 {
+	char text[1000];
 	struct job_end end = {.code = code, .error = error};
 	struct error err = {0};
 	int r;
+
+	if (to == JOB_FAILED || to == JOB_CANCELLED)
+		end.error = with_snapshot(s, job, error, text, sizeof text);
 
 	/* First the disk back to the host: an arming that outlives its job is worse than a job without an arming, which
 	 * is armed again if this ends here. */
@@ -45,7 +65,9 @@ int conductor_end_from(struct server *s, int64_t job, enum job_state from, enum 
 		live_end(&s->lives, job);
 	else if (r != -ESTALE)
 		log_error("job %lld cannot be ended: %s", (long long)job, err.text);
-	conductor_kick(s);
+	/* Not when it failed: the conductor tries again at its next round, and would turn without a pause. */
+	if (r == 0)
+		conductor_kick(s);
 	return r;
 }
 
@@ -104,6 +126,7 @@ int conductor_cancel(struct server *s, int64_t job, const char *who, struct erro
 
 int conductor_hello(struct server *s, int64_t job, struct error *err)
 {
+	bool moved = false;
 	int r;
 
 	/* States only go forward, so this ends. */
@@ -122,6 +145,7 @@ int conductor_hello(struct server *s, int64_t job, struct error *err)
 			return error_set(err, -ESTALE, "job %lld is %s: no agent is awaited", (long long)job,
 					 job_state_name(state));
 		r = jobs_move(s->db, job, state, JOB_WORKING, NULL, err);
+		moved = r == 0;
 	} while (r == -ESTALE);
 	if (r == 0) {
 		struct live *v = live_get(&s->lives, job);
@@ -129,7 +153,10 @@ int conductor_hello(struct server *s, int64_t job, struct error *err)
 		arming_disarm(s, job);
 		if (v) {
 			pthread_mutex_lock(&v->lock);
-			v->whole_history = true;
+			/* Not for a hello that is repeated: a g4ld that was here before may have taken chunks already.
+			 */
+			if (moved)
+				v->whole_history = true;
 			pthread_mutex_unlock(&v->lock);
 			atomic_store(&v->heard_ms, clock_ms());
 			live_release(&s->lives, v);

@@ -104,6 +104,21 @@ int jobs_armings(struct db *db, int64_t id, struct arming *out, size_t max, stru
 	return r < 0 ? r : (int)n;
 }
 
+int jobs_armed_macs(struct db *db, int64_t id, char (*macs)[18], size_t max, struct error *err)
+{
+	sqlite3_stmt *q;
+	size_t n = 0;
+	int r = -EIO;
+
+	db_lock(db);
+	q = db_query(db, err, "SELECT DISTINCT mac FROM armings WHERE job=?", "i", id);
+	while (q && (r = db_next(db, q, err)) == 1 && n < max)
+		db_column(q, 0, macs[n++], sizeof macs[0]);
+	sqlite3_finalize(q);
+	db_unlock(db);
+	return r < 0 ? r : (int)n;
+}
+
 int jobs_arming_of_nonce(struct db *db, const char *nonce, struct arming *out)
 {
 	sqlite3_stmt *q;

@@ -101,6 +101,8 @@ struct arming {
 int jobs_make_armings(struct db *db, int64_t id, const char (*macs)[18], size_t n, struct error *err);
 /* Gives up to max armings of a job that is armed; returns how many or negative. */
 int jobs_armings(struct db *db, int64_t id, struct arming *out, size_t max, struct error *err);
+/* Every MAC that was ever armed for a job, also when its token is forgotten. Returns how many or negative. */
+int jobs_armed_macs(struct db *db, int64_t id, char (*macs)[18], size_t max, struct error *err);
 /* The arming of a boot nonce, only while it is armed. 0; -ENOENT. */
 int jobs_arming_of_nonce(struct db *db, const char *nonce, struct arming *out);
 /* The MAC's armed job, or 0. */

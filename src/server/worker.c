@@ -168,6 +168,12 @@ void worker_start(struct server *s, int64_t job, struct live *v)
 		free(w);
 		return;
 	}
+	/* The caller's list may be older than the end of the last worker. */
+	if (w->job.state != (w->job.local ? JOB_WORKING : JOB_VERIFYING)) {
+		job_clear(&w->job);
+		free(w);
+		return;
+	}
 	w->server = s;
 	w->live = live_get(&s->lives, job);
 	atomic_store(&v->worker, true);

@@ -175,6 +175,53 @@ static void local_job(void **state)
 	fixture_image_clear(&i);
 }
 
+/* All was read, and g4ld died before it could say so: nobody else will. */
+static void local_job_that_was_read(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture_image i;
+	int64_t job;
+
+	fixture_image(&i, "john", 1);
+	fixture_backup(f, &i);
+	job = fixture_job(f, "{\"kind\":\"verify\",\"host\":\"john\"}");
+	assert_int_equal(jobs_move(f->s.db, job, JOB_QUEUED, JOB_WORKING, NULL, NULL), 0);
+	assert_int_equal(jobs_move(f->s.db, job, JOB_WORKING, JOB_FINISHING, NULL, NULL), 0);
+	fixture_restart(f);
+	fixture_await(f, job, JOB_DONE);
+	fixture_image_clear(&i);
+}
+
+/* g4ld died between the wish to cancel a job and its end: the host must not stay armed until its boot limit. */
+static void cancelled_in(struct fixture *f, enum job_state s)
+{
+	int64_t job = fixture_job(f, BACKUP);
+	char token[65];
+
+	if (s == JOB_ARMING)
+		assert_int_equal(jobs_move(f->s.db, job, JOB_QUEUED, JOB_ARMING, NULL, NULL), 0);
+	else if (s != JOB_QUEUED)
+		fixture_await(f, job, JOB_WAKING);
+	if (s == JOB_BOOTING)
+		conductor_boot_step(&f->s, job, "step");
+	assert_int_equal(jobs_want_cancel(f->s.db, job, NULL), 0);
+	fixture_restart(f);
+	assert_false(fixture_token(f, MAC, token));
+	fixture_round(f);
+	assert_int_equal(fixture_state(f, job), JOB_CANCELLED);
+	assert_false(fixture_token(f, MAC, token));
+}
+
+static void cancelled_and_killed(void **state)
+{
+	struct fixture *f = *state;
+
+	cancelled_in(f, JOB_QUEUED);
+	cancelled_in(f, JOB_ARMING);
+	cancelled_in(f, JOB_WAKING);
+	cancelled_in(f, JOB_BOOTING);
+}
+
 /* An arming that nobody needs any more. */
 static void stale_arming(void **state)
 {
@@ -196,9 +243,18 @@ static void stale_arming(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(queued),	 T(arming),	  T(waking),	T(booting),
-		T(limits_go_on), T(working),	  T(verifying), T(verifying_finds_old_damage),
-		T(local_job),	 T(stale_arming),
+		T(queued),
+		T(arming),
+		T(waking),
+		T(booting),
+		T(limits_go_on),
+		T(working),
+		T(verifying),
+		T(verifying_finds_old_damage),
+		T(local_job),
+		T(stale_arming),
+		T(local_job_that_was_read),
+		T(cancelled_and_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

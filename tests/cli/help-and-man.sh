@@ -30,8 +30,8 @@ text=$(mandoc -T ascii "$source/doc/man/g4ld.8" | col -b)
 options=$("$g4ld" --help | sed -nE 's/^  (--[a-z-]+).*/\1/p' | sort)
 is=$(grep -oE -- '--[a-z][a-z-]+' <<<"$text" | sort -u)
 [ "$options" = "$is" ] || { echo "g4ld(8) has other options than g4ld --help:"; diff <(echo "$options") <(echo "$is"); fail=1; }
-for key in $(sed -nE 's/^#([a-z_]+) =.*/\1/p' "$source/packaging/ghost4linux.conf"); do
+while read -r key; do
 	grep -qw "$key" <<<"$text" || { echo "g4ld(8) does not name the key $key"; fail=1; }
-done
+done < <(sed -nE 's/^#([a-z_]+) =.*/\1/p' "$source/packaging/ghost4linux.conf")
 mandoc -T lint -W warning "$page" "$source/doc/man/g4ld.8" || fail=1
 exit $fail

@@ -52,7 +52,7 @@ mac=52:54:00:77:01:01
 vm_define cold bios "$mac" "$lib_dir/disk.img"
 lib_in_server tcpdump -i coldtap -U -n -w "$lib_dir/cold.pcap" "udp and src host 10.77.0.1" 2>"$lib_dir/tcpdump" &
 tcpdump=$!
-lib_pids+=($tcpdump)
+lib_pids+=("$tcpdump")
 lib_wait_file "$lib_dir/tcpdump" listening 5
 vm_power_on cold
 vm_wait_serial cold DISK 60 0 "PXE-E"

@@ -10,6 +10,7 @@ lib_source=${G4L_SOURCE:-$(git rev-parse --show-toplevel)}
 lib_build=${G4L_BUILD:-$lib_source/build}
 lib_cache=${G4L_BOOT_CACHE:-$lib_build/boot-cache}
 lib_dir=$(mktemp -d "${TMPDIR:-/tmp}/g4l-netboot.XXXXXX")
+chmod 0755 "$lib_dir" # the boot service, without privileges, reads below it
 lib_server_ns=g4ls$$
 lib_dhcp_ns=g4ld$$
 lib_pids=()
@@ -245,4 +246,63 @@ for command in {"execute": "qmp_capabilities"}, {"execute": "screendump", "argum
     f.flush()
     while "return" not in (answer := json.loads(f.readline())):
         assert "error" not in answer, answer' "$lib_dir/$1/qmp" "$2"
+}
+
+# --- our server ---------------------------------------------------------------------------------------------------------
+
+g4l=$lib_build/src/cli/g4l
+
+# Makes the boot image and a store, and starts g4ld in its namespace.
+lib_server_up() { # full|small
+	local tries arguments=()
+
+	lib_need jq
+	[ "$1" = full ] || arguments+=("--$1")
+	"$g4l" bootimage build --out "$lib_dir/boot" --cache "$lib_cache" "${arguments[@]}" 2>"$lib_dir/bootimage.log" || {
+		cat "$lib_dir/bootimage.log" >&2
+		lib_fail "the boot image was not built"
+	}
+	export G4L_SOCKET=$lib_dir/g4ld.sock G4L_STORE=${LIB_STORE:-$lib_dir/store}
+	"$g4l" store init "$G4L_STORE" >/dev/null
+	cat >"$lib_dir/g4ld.conf" <<-END
+		[server]
+		store = $G4L_STORE
+		state_dir = $lib_dir/state
+		socket = $G4L_SOCKET
+		[network]
+		interface = g4lbr0
+		address = 10.77.0.1
+		[boot]
+		boot_dir = $lib_dir/boot
+		boot_user = nobody
+		bootd = $lib_build/src/netboot/g4l-bootd
+		${LIB_LIMITS:+[limits]
+		$LIB_LIMITS}
+	END
+	ip netns exec "$lib_server_ns" "$lib_build/src/server/g4ld" --config "$lib_dir/g4ld.conf" --verbose 2>"$lib_dir/g4ld.log" &
+	lib_server_pid=$!
+	lib_pids+=($!)
+	for ((tries = 0; tries < 100; tries++)); do
+		"$g4l" status >/dev/null 2>&1 && return 0
+		kill -0 "$lib_server_pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$lib_dir/g4ld.log" >&2
+	lib_fail "g4ld did not start"
+}
+
+# What there is to see when a job ended otherwise than it should.
+lib_explain() { # NAME
+	"$g4l" status "$1" >&2 || true
+	tail -n 30 "$lib_dir/g4ld.log" >&2
+	tail -c 1500 "$lib_dir/$1/serial" | tr -d '\0' >&2
+	cat "$lib_dir/$1/nic" >&2
+}
+
+# Ends a test unless a member of a job's or host's JSON is what it should be.
+lib_is() { # FILE JQ-EXPRESSION WANTED
+	local got
+
+	got=$(jq -r "$2" "$1")
+	[ "$got" = "$3" ] || lib_fail "$2 is '$got', not '$3'"
 }

@@ -66,6 +66,25 @@ static int plan(struct move *m, struct error *err)
 	return 0;
 }
 
+/* Reads from the medium what was written there. */
+static int check_written(struct disk *d, const uint8_t *written, size_t len, uint64_t offset, struct error *err)
+{
+	uint8_t *found = malloc(len);
+	int rc;
+
+	if (!found)
+		return error_set(err, -ENOMEM, "no memory to read a partition table back");
+	disk_drop_cache(d, offset, len);
+	rc = disk_read(d, found, len, offset, err);
+	if (!rc && memcmp(found, written, len) != 0)
+		rc = error_set(err, -ERR_DAMAGED,
+			       "%s does not hold at byte %" PRIu64
+			       " the partition table that was written there: the disk or its cable is failing",
+			       d->identity.path, offset);
+	free(found);
+	return rc;
+}
+
 /* Writes the array and then the header that describes it. */
 static int write_copy(struct move *m, uint64_t my_lba, uint64_t alternate_lba, uint64_t entries_lba, struct error *err)
 {
@@ -84,6 +103,10 @@ static int write_copy(struct move *m, uint64_t my_lba, uint64_t alternate_lba, u
 		rc = disk_write(m->d, h, g->sector_bytes, my_lba * g->sector_bytes, err);
 	if (!rc)
 		rc = disk_flush(m->d, err);
+	if (!rc)
+		rc = check_written(m->d, g->entries, g->entries_bytes, entries_lba * g->sector_bytes, err);
+	if (!rc)
+		rc = check_written(m->d, h, g->sector_bytes, my_lba * g->sector_bytes, err);
 	return rc;
 }
 
@@ -93,6 +116,7 @@ static int fit_protective(struct move *m, uint8_t *mbr, struct error *err)
 {
 	struct mbr_entry e, protective = {0};
 	unsigned used = 0, slot = 0;
+	int rc;
 
 	for (unsigned i = 0; i < MBR_ENTRIES; i++) {
 		if (!mbr_entry(mbr, i, &e))
@@ -106,7 +130,10 @@ static int fit_protective(struct move *m, uint8_t *mbr, struct error *err)
 		return 0;
 	bytes_put_le32(mbr + MBR_ENTRIES_AT + slot * MBR_ENTRY_BYTES + 12,
 		       m->last_lba > UINT32_MAX ? UINT32_MAX : (uint32_t)m->last_lba);
-	return disk_write(m->d, mbr, MBR_BYTES, 0, err);
+	rc = disk_write(m->d, mbr, MBR_BYTES, 0, err);
+	if (!rc)
+		rc = disk_flush(m->d, err);
+	return rc ? rc : check_written(m->d, mbr, MBR_BYTES, 0, err);
 }
 
 static int move(struct move *m, uint8_t *mbr, struct error *err)
@@ -119,8 +146,6 @@ static int move(struct move *m, uint8_t *mbr, struct error *err)
 		rc = write_copy(m, 1, m->last_lba, m->primary_entries, err);
 	if (!rc)
 		rc = fit_protective(m, mbr, err);
-	if (!rc)
-		rc = disk_flush(m->d, err);
 	return rc;
 }
 

@@ -447,6 +447,24 @@ static void test_fit_interrupted(void **state)
 	}
 }
 
+/* One flipped bit in any write is found by reading back. */
+static void test_fit_read_back(void **state)
+{
+	for (uint64_t nth = 1; nth <= 5; nth++) {
+		struct disk_faults faults = {.corrupt_nth_write = nth};
+		struct box *b = new_box(512, 1000);
+		struct error err = {0};
+		struct disk *faulty;
+
+		resized(b, 3000);
+		assert_int_equal(disk_wrap_faults(b->d, &faults, &faulty, &err), 0);
+		b->d = faulty;
+		assert_int_equal(layout_gpt_fit(b->d, 1000 * 512, &err), -ERR_DAMAGED);
+		assert_non_null(strstr(err.text, "was written there"));
+		free_box(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_fit_leaves_alone),
 		cmocka_unit_test(test_fit_interrupted),
+		cmocka_unit_test(test_fit_read_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

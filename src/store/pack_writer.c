@@ -53,11 +53,14 @@ static void close_slot(struct store_writer *w, struct slot *slot)
 	pthread_cond_broadcast(&w->work);
 }
 
+/* They keep their place in the order: a flush that waits for one must go on waiting, or it would take it for stored. */
 static void retry_failed(struct store_writer *w, uint64_t after_ms)
 {
 	for (size_t i = 0; i < SLOTS; i++)
-		if (w->slots[i].state == SLOT_FAILED && clock_ms() - w->slots[i].since_ms >= after_ms)
-			close_slot(w, &w->slots[i]);
+		if (w->slots[i].state == SLOT_FAILED && clock_ms() - w->slots[i].since_ms >= after_ms) {
+			w->slots[i].state = SLOT_FULL;
+			pthread_cond_broadcast(&w->work);
+		}
 }
 
 /* The lock is released while the pack is stored. Nobody else touches a slot that is WRITING. */

@@ -245,6 +245,53 @@ static void a_full_disk_is_waited_out(void **state)
 	fixture_remove(folder);
 }
 
+struct flusher {
+	struct store *store;
+	unsigned done; /* flushes that said that all was stored */
+};
+
+static void *flush_often(void *arg)
+{
+	struct flusher *f = arg;
+	struct error err = {0};
+
+	for (int i = 0; i < 300; i++)
+		f->done += store_writer_flush(f->store->writer, &err) == 0;
+	return NULL;
+}
+
+/* One commit that tries a pack again must not make another one believe that it was stored. */
+static void several_flushes_fail_together(void **state)
+{
+	enum { FLUSHERS = 4 };
+	char *folder = fixture_store();
+	_Atomic int full = 1;
+	struct store *s = open_faulty(folder, &full);
+	struct made m = make(1);
+	struct flusher flushers[FLUSHERS];
+	pthread_t threads[FLUSHERS];
+	struct chunk_sink *sink;
+	struct error err = {0};
+	uint64_t stored;
+
+	assert_done(store_open_sink(s, &sink, &err), err);
+	assert_done(chunk_sink_put(sink, &m.frame, 1, &stored, &err), err);
+	for (size_t i = 0; i < FLUSHERS; i++) {
+		flushers[i] = (struct flusher){.store = s};
+		assert_int_equal(pthread_create(&threads[i], NULL, flush_often, &flushers[i]), 0);
+	}
+	for (size_t i = 0; i < FLUSHERS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(flushers[i].done, 0);
+	}
+	atomic_store(&full, 0);
+	chunk_sink_close(sink);
+	assert_int_equal(count_chunks(s), 1);
+	made_free(&m);
+	store_close(s);
+	fixture_remove(folder);
+}
+
 /* More than fits the packs in memory while nothing can be stored: the sender is told, nothing is lost. */
 static void memory_is_bounded_while_the_disk_is_full(void **state)
 {
@@ -461,6 +508,7 @@ int main(void)
 		cmocka_unit_test(an_old_open_pack_is_stored),
 		cmocka_unit_test(doubles_in_flight_are_stored_once),
 		cmocka_unit_test(a_full_disk_is_waited_out),
+		cmocka_unit_test(several_flushes_fail_together),
 		cmocka_unit_test(memory_is_bounded_while_the_disk_is_full),
 		cmocka_unit_test(resuming_sends_nothing_twice),
 		cmocka_unit_test(commit_needs_every_chunk),

@@ -230,6 +230,46 @@ static int remove_packs(struct prune *p, const struct pack_id *ids, size_t n, st
 	return r;
 }
 
+/* Reads the frame at a place into the reader's run and checks it to the last byte. */
+static bool frame_sound(struct prune *p, struct store_reader *rd, const struct hash *hash,
+			const struct store_place *place, struct chunk_frame *frame)
+{
+	struct error ignored = {0};
+	char name[PACK_NAME_BYTES];
+
+	if (store_backend_get(p->store->backend, pack_name_format(&place->pack, name), place->offset, rd->run,
+			      PACK_FRAME_HEADER_BYTES + place->body_bytes, &ignored) < 0 ||
+	    pack_get_frame_header(rd->run, frame) < 0 || !hash_equal(&frame->hash, hash) ||
+	    frame->body_bytes != place->body_bytes)
+		return false;
+	frame->body = rd->run + PACK_FRAME_HEADER_BYTES;
+	return chunk_decode(rd->coder, frame, rd->plain, &ignored) == 0;
+}
+
+/* Reads every chunk of the pack that was just stored. */
+static int check_fresh(struct prune *p, struct error *err)
+{
+	char name[PACK_NAME_BYTES], hex[HASH_HEX_BYTES];
+	struct store_reader *rd;
+	struct chunk_frame frame;
+	int r = store_reader_borrow(p->store, &rd, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < p->fresh.n && r == 0; i++) {
+		const struct pack_entry *e = &p->fresh.entries[i];
+		struct store_place place = {.pack = p->fresh.id, .offset = e->offset, .body_bytes = e->body_bytes};
+
+		if (!frame_sound(p, rd, &e->hash, &place, &frame))
+			r = error_set(err, -ERR_DAMAGED,
+				      "%s does not hold chunk %s, which was just written there; the packs it came from were "
+				      "left where they are",
+				      pack_name_format(&p->fresh.id, name), hash_format(&e->hash, hex));
+	}
+	store_reader_return(p->store, rd);
+	return r;
+}
+
 /* Makes what was gathered durable; only then may the packs that it came from go. */
 static int finish_fresh(struct prune *p, struct error *err)
 {
@@ -237,6 +277,8 @@ static int finish_fresh(struct prune *p, struct error *err)
 
 	if (p->fresh_ready && p->fresh.n) {
 		r = store_pack_buffer_store(&p->fresh, p->store, err);
+		if (r == 0)
+			r = check_fresh(p, err);
 		if (r == 0) {
 			p->written_bytes += p->fresh.len + p->fresh.n * PACK_ENTRY_BYTES + PACK_FOOTER_BYTES;
 			store_pack_buffer_restart(&p->fresh);
@@ -262,22 +304,6 @@ static bool is_doomed(const struct prune *p, const struct pack_id *id)
 	struct hash h = as_hash(id);
 
 	return store_set_has(&p->doomed, &h);
-}
-
-/* Reads the frame at a place into the reader's run and checks it to the last byte. */
-static bool frame_sound(struct prune *p, struct store_reader *rd, const struct hash *hash,
-			const struct store_place *place, struct chunk_frame *frame)
-{
-	struct error ignored = {0};
-	char name[PACK_NAME_BYTES];
-
-	if (store_backend_get(p->store->backend, pack_name_format(&place->pack, name), place->offset, rd->run,
-			      PACK_FRAME_HEADER_BYTES + place->body_bytes, &ignored) < 0 ||
-	    pack_get_frame_header(rd->run, frame) < 0 || !hash_equal(&frame->hash, hash) ||
-	    frame->body_bytes != place->body_bytes)
-		return false;
-	frame->body = rd->run + PACK_FRAME_HEADER_BYTES;
-	return chunk_decode(rd->coder, frame, rd->plain, &ignored) == 0;
 }
 
 /* True when a pack that stays holds the chunk, and it can be read. */

@@ -170,6 +170,63 @@ static void prune_touches_nothing_beside_a_damaged_snapshot(void **state)
 	fixture_remove(folder);
 }
 
+/* Flips a bit in the last pack that was written, as soon as it is read. */
+struct spoiler {
+	const char *folder;
+	char pack[PACK_NAME_BYTES];
+	bool spoiled;
+};
+
+static int spoil(void *arg, uint64_t nth, const char *op, const char *name)
+{
+	struct spoiler *sp = arg;
+	char *path = NULL;
+	FILE *f;
+	int byte;
+
+	if (strcmp(op, "put") == 0 && strncmp(name, "packs/", 6) == 0)
+		snprintf(sp->pack, sizeof sp->pack, "%s", name);
+	if (sp->spoiled || strcmp(op, "get") != 0 || strcmp(name, sp->pack) != 0)
+		return 0;
+	sp->spoiled = true;
+	assert_true(asprintf(&path, "%s/%s", sp->folder, name) > 0);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	assert_int_equal(fseek(f, 2000, SEEK_SET), 0);
+	byte = fgetc(f);
+	assert_int_equal(fseek(f, 2000, SEEK_SET), 0);
+	fputc(byte ^ 8, f);
+	fclose(f);
+	free(path);
+	return 0;
+}
+
+/* What is rewritten is read before its source goes. */
+static void prune_reads_back_what_it_wrote(void **state)
+{
+	char *folder = fixture_store(), cache[300], lock[300];
+	struct store *s = fixture_open(folder);
+	struct spoiler sp = {.folder = folder};
+	struct store_backend *under, *b;
+	struct store_pruned p;
+	struct error err = {0};
+
+	backup(s, "john", 1000, 0, 100, NULL);
+	backup(s, "john", 2000, 60, 100, NULL);
+	forget(s, NULL, (struct store_keep){.last = 1}, false, 1, 1);
+	store_close(s);
+	assert_done(store_directory_open(folder, 0, &under, &err), err);
+	assert_done(store_fault_wrap(under, spoil, &sp, &b, &err), err);
+	snprintf(cache, sizeof cache, "%s/cache/index.sqlite", folder);
+	snprintf(lock, sizeof lock, "%s/lock", folder);
+	assert_done(store_open_on(b, cache, lock, &s, &err), err);
+	assert_int_equal(store_prune(s, false, &p, NULL, NULL, &err), -ERR_DAMAGED);
+	assert_true(sp.spoiled);
+	assert_done(fixture_verify(s, "john", NULL, &err), err);
+	store_close(s);
+	fixture_remove(folder);
+}
+
 static void prune_waits_for_its_turn(void **state)
 {
 	char *folder = fixture_store();
@@ -199,6 +256,7 @@ int main(void)
 		cmocka_unit_test(prune_frees_what_nobody_needs),
 		cmocka_unit_test(prune_of_a_store_without_snapshots_empties_it),
 		cmocka_unit_test(prune_touches_nothing_beside_a_damaged_snapshot),
+		cmocka_unit_test(prune_reads_back_what_it_wrote),
 		cmocka_unit_test(prune_waits_for_its_turn),
 	};
 

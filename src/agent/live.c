@@ -133,6 +133,23 @@ void live_stop(struct live *l, int code)
 	atomic_compare_exchange_strong(&l->stop, &none, code);
 }
 
+/* Says in the first lines that are taken that older ones were dropped. Under the lock. */
+static void tell_dropped(struct live *l, struct wire_log *out)
+{
+	char *copy;
+
+	if (!l->dropped || !out->n || out->n == WIRE_MAX_LOG_LINES)
+		return;
+	copy = strdup("older lines are lost: there was no room for them while the server was away");
+	if (!copy)
+		return;
+	/* The array has room for LIVE_LOG_LINES, or for WIRE_MAX_LOG_LINES, of which one is free. */
+	memmove(out->lines + 1, out->lines, out->n * sizeof *out->lines);
+	out->lines[0] = (struct wire_log_line){out->lines[1].time, LOG_LEVEL_WARNING, copy};
+	out->n++;
+	l->dropped = 0;
+}
+
 void live_take_log(struct live *l, struct wire_log *out)
 {
 	*out = (struct wire_log){0};
@@ -143,12 +160,14 @@ void live_take_log(struct live *l, struct wire_log *out)
 	} else if (l->log.n > 0) {
 		out->lines = calloc(WIRE_MAX_LOG_LINES, sizeof *out->lines);
 		if (out->lines) {
-			out->n = WIRE_MAX_LOG_LINES;
+			/* One place is left for a word about what was dropped. */
+			out->n = WIRE_MAX_LOG_LINES - 1;
 			memcpy(out->lines, l->log.lines, out->n * sizeof *out->lines);
 			l->log.n -= out->n;
 			memmove(l->log.lines, l->log.lines + out->n, l->log.n * sizeof *out->lines);
 		}
 	}
+	tell_dropped(l, out);
 	pthread_mutex_unlock(&l->lock);
 }
 

@@ -3,6 +3,7 @@
  * before the server has acknowledged how the job ended, unless the server cannot be reached within the limit.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "g4l-agent: %s\n", err.text);
 		return rc > 0 ? 0 : (int)error_exit_code(rc);
 	}
+	/* A server that goes away in the middle of a request must not end us: libcurl leaves this to its user. */
+	signal(SIGPIPE, SIG_IGN);
 	live_init(&live);
 	live.echo = !o.netboot;
 	log_set_sink(live_log, &live);

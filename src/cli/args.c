@@ -36,6 +36,19 @@ int cli_number(const struct cli_args *args, const char *name, uint64_t max, uint
 	return 0;
 }
 
+int cli_refuse(const struct cli_args *args, const char *const *names, const char *why, struct error *err)
+{
+	for (; *names; names++)
+		if (cli_flag(args, *names))
+			return error_set(err, -ERR_USAGE, "--%s %s", *names, why);
+	return 0;
+}
+
+bool cli_wants_server(const struct cli_args *args)
+{
+	return !cli_flag(args, "store") && (cli_flag(args, "server") || cli_flag(args, "socket"));
+}
+
 /* getopt prints nothing of its own (opterr is 0); the sentences are ours. */
 static int unknown_option(int c, char **argv, struct error *err)
 {
@@ -66,7 +79,8 @@ int cli_parse(const struct command *c, int argc, char **argv, struct cli_args *a
 	int got, index = 0;
 
 	for (; c->options[n].name && n < MAX_OPTIONS; n++)
-		longs[n] = (struct option){c->options[n].name, c->options[n].arg ? required_argument : no_argument, NULL, 1};
+		longs[n] = (struct option){c->options[n].name, c->options[n].arg ? required_argument : no_argument,
+					   NULL, 1};
 	longs[n] = (struct option){"help", no_argument, NULL, 'h'};
 	opterr = 0;
 	optind = 1;
@@ -153,7 +167,8 @@ int cli_split_host(const char *text, char host[64], const char **snapshot, struc
 	memcpy(host, text, n);
 	host[n] = '\0';
 	if (!text_is_name(host))
-		return error_set(err, -ERR_USAGE, "'%s' is not a host name: letters, digits, '.', '_', '-', at most 63", host);
+		return error_set(err, -ERR_USAGE, "'%s' is not a host name: letters, digits, '.', '_', '-', at most 63",
+				 host);
 	if (at && !at[1])
 		return error_set(err, -ERR_USAGE, "'%s' names no snapshot behind the @", text);
 	return 0;

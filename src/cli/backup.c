@@ -60,7 +60,8 @@ static int prepare(const struct cli_args *args, struct snapshot *snap, struct er
 		if (strcmp(args->values[i].name, "tag") != 0)
 			continue;
 		if (!text_is_name(args->values[i].value))
-			return error_set(err, -ERR_USAGE, "'%s' is not a tag: letters, digits, '.', '_', '-'", args->values[i].value);
+			return error_set(err, -ERR_USAGE, "'%s' is not a tag: letters, digits, '.', '_', '-'",
+					 args->values[i].value);
 		snap->tags[snap->n_tags] = strdup(args->values[i].value);
 		if (!snap->tags[snap->n_tags])
 			return error_errno(err, ENOMEM, "cannot prepare the backup");
@@ -167,6 +168,9 @@ static void print_job(const struct cli_args *args, const json_t *job, bool detac
 	json_object_set(stats, "state", json_object_get(job, "state"));
 	json_object_set(stats, "host", json_object_get(job, "host"));
 	json_object_set(stats, "error", json_object_get(job, "error"));
+	/* An agent that fell silent after its commit has told no figures. */
+	if (!remote_text(stats, "snapshot")[0])
+		json_object_set(stats, "snapshot", json_object_get(job, "snapshot"));
 	if (args->json) {
 		cli_print_json(stats);
 		return;
@@ -182,18 +186,30 @@ static void print_job(const struct cli_args *args, const json_t *job, bool detac
 	json_decref(stats);
 }
 
-/* Several hosts: all are started first, so that they run side by side; the worst code is the program's. */
-static int run_remote(const struct cli_args *args, struct error *err)
+/* The first failure is the program's; the others are told as they come. */
+static void note_end(const struct cli_args *args, int got, const struct error *one, int *worst, struct error *err)
 {
-	bool detach = cli_flag(args, "detach");
-	json_int_t *numbers = calloc(args->n_operands, sizeof *numbers);
-	struct remote *remote = NULL;
-	int worst = 0, r = numbers ? remote_open(args, &remote, err) : error_errno(err, ENOMEM, "cannot start the jobs");
+	if (got < 0 && args->n_operands > 1)
+		fprintf(stderr, "g4l backup: %s\n", one->text);
+	if (got < 0 && *worst >= 0) {
+		*err = *one;
+		*worst = got;
+	} else if (got > 0 && *worst == 0) {
+		*worst = got;
+	}
+}
 
-	for (size_t i = 0; r == 0 && i < args->n_operands; i++) {
+/* Starts the jobs; a host that g4ld does not take does not keep the others waiting. */
+static int start_all(struct remote *remote, const struct cli_args *args, bool detach, json_int_t *numbers,
+		     struct error *err)
+{
+	int worst = 0;
+
+	for (size_t i = 0; i < args->n_operands; i++) {
 		json_t *request = request_for(args, args->operands[i]), *job = NULL;
+		struct error one = {0};
+		int r = remote_run_job(remote, request, true, args->json, &job, &one);
 
-		r = remote_run_job(remote, request, true, args->json, &job, err);
 		json_decref(request);
 		if (r == 0) {
 			numbers[i] = json_integer_value(json_object_get(job, "job"));
@@ -201,36 +217,71 @@ static int run_remote(const struct cli_args *args, struct error *err)
 				print_job(args, job, true);
 		}
 		json_decref(job);
+		note_end(args, r, &one, &worst, err);
+		if (r == -ERR_UNREACHABLE)
+			break;
 	}
-	for (size_t i = 0; i < args->n_operands && !detach && numbers && numbers[i]; i++) {
+	return worst;
+}
+
+/* Several hosts: all are started first, so that they run side by side. */
+static int run_remote(const struct cli_args *args, struct error *err)
+{
+	bool detach = cli_flag(args, "detach");
+	json_int_t *numbers = calloc(args->n_operands, sizeof *numbers);
+	struct remote *remote = NULL;
+	int worst = numbers ? remote_open(args, &remote, err) : error_errno(err, ENOMEM, "cannot start the jobs");
+
+	if (worst < 0) {
+		free(numbers);
+		return worst;
+	}
+	worst = start_all(remote, args, detach, numbers, err);
+	for (size_t i = 0; i < args->n_operands && !detach; i++) {
 		json_t *job = NULL;
 		struct error one = {0};
-		int got = remote_follow(remote, numbers[i], args->json, &job, &one);
+		int got;
 
+		if (!numbers[i])
+			continue;
+		got = remote_follow(remote, numbers[i], args->json, &job, &one);
 		if (job)
 			print_job(args, job, false);
 		json_decref(job);
-		if (got < 0 && args->n_operands > 1)
-			fprintf(stderr, "g4l backup: %s\n", one.text);
-		if (got < 0 && worst >= 0) {
-			*err = one;
-			worst = got;
-		} else if (got > 0 && worst == 0) {
-			worst = got;
-		}
+		note_end(args, got, &one, &worst, err);
 	}
 	remote_close(remote);
 	free(numbers);
-	return r < 0 ? r : worst;
+	return worst;
+}
+
+/* Twice the same host would wake it twice. */
+static int check_names(const struct cli_args *args, struct error *err)
+{
+	for (size_t i = 0; i < args->n_operands; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(args->operands[i], args->operands[k]) == 0)
+				return error_set(err, -ERR_USAGE, "%s is named twice", args->operands[i]);
+	return 0;
 }
 
 static int run(const struct cli_args *args, struct error *err)
 {
-	if (cli_flag(args, "disk"))
-		return run_local(args, err);
-	if (!args->n_operands)
-		return error_set(err, -ERR_USAGE, "say which host, or --disk DISK --store STORE --as HOST");
-	return run_remote(args, err);
+	static const char *const local_only[] = {"as", "store", "dry-run", "threads", "memory", "sector-size", NULL};
+	static const char *const remote_only[] = {"detach", NULL};
+	int r;
+
+	if (cli_flag(args, "disk")) {
+		r = cli_refuse(args, remote_only, "works without --disk only", err);
+		return r < 0 ? r : run_local(args, err);
+	}
+	/* A dry run that wakes a PC and backs it up would be none. */
+	r = cli_refuse(args, local_only, "works with --disk only", err);
+	if (r == 0 && !args->n_operands)
+		r = error_set(err, -ERR_USAGE, "say which host, or --disk DISK --store STORE --as HOST");
+	if (r == 0)
+		r = check_names(args, err);
+	return r < 0 ? r : run_remote(args, err);
 }
 
 const struct command cli_backup = {
@@ -239,9 +290,10 @@ const struct command cli_backup = {
 	.synopsis = {"NAME… [--tag TAG]… [--detach] [--json]",
 		     "--disk DISK… --store STORE --as HOST [--tag TAG]… [--dry-run] [--json]"},
 	.summary = "Back up hosts through g4ld, or a disk of this machine into a store.",
-	.details = "With names: g4ld wakes each host, boots it over the network, images the used blocks of its disks and "
-		   "powers it off; progress is shown until all are done. With --disk: the same engine on this machine; "
-		   "the disk is only read. Ends with 3 when something could not be judged and was copied whole.",
+	.details =
+		"With names: g4ld wakes each host, boots it over the network, images the used blocks of its disks and "
+		"powers it off; progress is shown until all are done. With --disk: the same engine on this machine; "
+		"the disk is only read. Ends with 3 when something could not be judged and was copied whole.",
 	.options = options,
 	.max_operands = 1000,
 	.run = run,

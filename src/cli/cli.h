@@ -39,10 +39,10 @@ struct cli_args {
 
 struct command {
 	const char *name;
-	const char *alias;   /* or NULL */
-	const char *synopsis[5]; /* without "g4l NAME"; NULL at the end */
-	const char *summary; /* one line */
-	const char *details; /* paragraphs for --help, or NULL */
+	const char *alias;		  /* or NULL */
+	const char *synopsis[5];	  /* without "g4l NAME"; NULL at the end */
+	const char *summary;		  /* one line */
+	const char *details;		  /* paragraphs for --help, or NULL */
 	const struct cli_option *options; /* name NULL at the end */
 	size_t min_operands, max_operands;
 	/* 0, or a negative code with a sentence in err; EXIT_CODE_DEGRADED is returned as it is. */
@@ -53,19 +53,33 @@ extern const struct command cli_backup, cli_restore, cli_verify, cli_inspect, cl
 	cli_store, cli_host, cli_status, cli_watch, cli_log, cli_screen, cli_cancel, cli_doctor, cli_bootimage;
 
 /* The options that many commands share, as initialisers. */
-#define CLI_OPTION_JSON {"json", NULL, "print one JSON object (a line each for lists) instead of text", false}
-#define CLI_OPTION_STORE {"store", "STORE", "the store to work on; default: $G4L_STORE", false}
-#define CLI_OPTIONS_SERVER                                                                                              \
-	{"socket", "PATH", "g4ld's socket; default: $G4L_SOCKET, else /run/ghost4linux/g4ld.sock", false},              \
-		{"server", "URL", "talk to https://HOST:PORT instead; default: $G4L_SERVER", false},                    \
-		{"token-file", "FILE", "the admin token for --server; default: $G4L_TOKEN_FILE", false},                \
-		{"pin", "HEX", "SHA-256 of the server's public key for --server; default: $G4L_PIN", false}
+#define CLI_OPTION_JSON                                                                                                \
+	{                                                                                                              \
+		"json", NULL, "print one JSON object (a line each for lists) instead of text", false                   \
+	}
+#define CLI_OPTION_STORE                                                                                               \
+	{                                                                                                              \
+		"store", "STORE", "the store to work on; default: $G4L_STORE", false                                   \
+	}
+#define CLI_OPTIONS_SERVER                                                                                             \
+	{"socket", "PATH", "g4ld's socket; default: $G4L_SOCKET, else /run/ghost4linux/g4ld.sock", false},             \
+		{"server", "URL", "talk to https://HOST:PORT instead; default: $G4L_SERVER", false},                   \
+		{"token-file", "FILE", "the admin token for --server; default: $G4L_TOKEN_FILE", false},               \
+	{                                                                                                              \
+		"pin", "HEX", "SHA-256 of the server's public key for --server; default: $G4L_PIN", false              \
+	}
 
 /* The value of an option, the environment's (env may be NULL), or NULL. The last one given wins. */
 const char *cli_value(const struct cli_args *args, const char *name, const char *env);
 bool cli_flag(const struct cli_args *args, const char *name);
 /* A number option. 0, or -ERR_USAGE; *value keeps its default when the option is absent. */
 int cli_number(const struct cli_args *args, const char *name, uint64_t max, uint64_t *value, struct error *err);
+
+/* Options (NULL at the end) that would be passed over here: -ERR_USAGE when one was given; why ends the sentence about
+ * it. */
+int cli_refuse(const struct cli_args *args, const char *const *names, const char *why, struct error *err);
+/* Whether a command that works with a store as well as with g4ld was told, on the command line, to ask g4ld. */
+bool cli_wants_server(const struct cli_args *args);
 
 /* Parses argv behind the command's name. 0; -ERR_USAGE; 1 when --help was asked for. */
 int cli_parse(const struct command *c, int argc, char **argv, struct cli_args *args, struct error *err);

@@ -21,7 +21,7 @@ static bool is_over(const char *state)
 /* Static texts for struct progress, which keeps no copies. */
 static const char *phase_of(const json_t *job)
 {
-	static const char *const known[] = {"planning", "reading",   "writing", "checking",
+	static const char *const known[] = {"planning",	  "reading",   "writing",   "checking",
 					    "committing", "comparing", "verifying", "fetching"};
 	const char *phase = remote_text(job, "phase");
 
@@ -52,8 +52,10 @@ static void show(struct cli_meter *meter, char *last_state, size_t state_bytes, 
 static int end_of(const json_t *job, struct error *err)
 {
 	const char *state = remote_text(job, "state"), *why = remote_text(job, "error");
-	static const int codes[] = {[EXIT_CODE_FAILED] = -EIO, [EXIT_CODE_USAGE] = -ERR_USAGE,
-				    [EXIT_CODE_REFUSED] = -ERR_REFUSED, [EXIT_CODE_DAMAGED] = -ERR_DAMAGED,
+	static const int codes[] = {[EXIT_CODE_FAILED] = -EIO,
+				    [EXIT_CODE_USAGE] = -ERR_USAGE,
+				    [EXIT_CODE_REFUSED] = -ERR_REFUSED,
+				    [EXIT_CODE_DAMAGED] = -ERR_DAMAGED,
 				    [EXIT_CODE_UNREACHABLE] = -ERR_UNREACHABLE};
 	int exit = (int)remote_number(job, "code"), code = -EIO;
 
@@ -75,6 +77,7 @@ int remote_follow(struct remote *r, json_int_t number, bool quiet, json_t **job,
 	struct cli_meter meter = {.label = label, .quiet = quiet};
 	double answered = clock_seconds();
 	json_int_t seen = -1;
+	bool away = false;
 	json_t *now = NULL;
 	int n = 0;
 
@@ -85,17 +88,26 @@ int remote_follow(struct remote *r, json_int_t number, bool quiet, json_t **job,
 		n = remote_call(r, "GET", path, NULL, &now, err);
 		if (cli_interrupted()) {
 			json_decref(now);
-			n = error_set(err, -ERR_CANCELLED, "no longer following; job %lld goes on (g4l watch %lld, g4l cancel %lld)",
+			n = error_set(err, -ERR_CANCELLED,
+				      "no longer following; job %lld goes on (g4l watch %lld, g4l cancel %lld)",
 				      (long long)number, (long long)number, (long long)number);
 			break;
 		}
 		if (n == -ERR_UNREACHABLE && clock_seconds() - answered < AWAY_SECONDS) {
+			if (!away && !quiet) {
+				cli_meter_end(&meter);
+				fprintf(stderr,
+					"%s: g4ld does not answer; the job goes on without us, trying again for %d s\n",
+					label[0] ? label : "g4l", AWAY_SECONDS);
+			}
+			away = true;
 			clock_sleep_ms(1000);
 			continue;
 		}
 		if (n < 0)
 			break;
 		answered = clock_seconds();
+		away = false;
 		json_decref(*job);
 		*job = now;
 		seen = (json_int_t)remote_number(now, "seq");
@@ -103,6 +115,10 @@ int remote_follow(struct remote *r, json_int_t number, bool quiet, json_t **job,
 		show(&meter, last_state, sizeof last_state, now);
 		if (is_over(last_state)) {
 			n = end_of(now, err);
+			cli_meter_end(&meter);
+			if (n == EXIT_CODE_DEGRADED && !quiet)
+				fprintf(stderr, "%s: degraded because: %s\n", label,
+					*remote_text(now, "error") ? remote_text(now, "error") : "see `g4l log`");
 			break;
 		}
 	}

@@ -31,7 +31,8 @@ static int add(struct remote *remote, const struct cli_args *args, struct error 
 
 	for (size_t i = 2; i < args->n_operands; i++)
 		json_array_append_new(macs, json_string(args->operands[i]));
-	body = json_pack("{s:s, s:o, s:s}", "name", args->operands[1], "macs", macs, "after", after ? after : "poweroff");
+	body = json_pack("{s:s, s:o, s:s}", "name", args->operands[1], "macs", macs, "after",
+			 after ? after : "poweroff");
 	r = remote_call(remote, "POST", "/api/v1/hosts", body, &answer, err);
 	if (r == 0 && args->json)
 		cli_print_json(json_incref(answer));
@@ -78,9 +79,10 @@ static void print_details(const json_t *host)
 	       (int)remote_number(hello, "cpus"), text_size((uint64_t)remote_number(hello, "memory_bytes"), size),
 	       remote_text(hello, "firmware"), json_is_true(json_object_get(hello, "secure_boot")) ? "on" : "off");
 	json_array_foreach(json_object_get(hello, "disks"), i, disk)
-		printf("  %-14s %9s  %s  serial %s  wwn %s\n", remote_text(disk, "path"),
+		printf("  %-14s %9s  %s%s%s%s%s\n", remote_text(disk, "path"),
 		       text_size((uint64_t)remote_number(disk, "size_bytes"), size), remote_text(disk, "model"),
-		       remote_text(disk, "serial"), remote_text(disk, "wwn"));
+		       *remote_text(disk, "serial") ? "  serial " : "", remote_text(disk, "serial"),
+		       *remote_text(disk, "wwn") ? "  wwn " : "", remote_text(disk, "wwn"));
 }
 
 static int one(struct remote *remote, const struct cli_args *args, bool remove, struct error *err)
@@ -110,10 +112,12 @@ static int run(const struct cli_args *args, struct error *err)
 	size_t want = strcmp(verb, "add") == 0 ? 3 : strcmp(verb, "list") == 0 ? 1 : 2;
 	int r;
 
-	if (strcmp(verb, "add") != 0 && strcmp(verb, "list") != 0 && strcmp(verb, "show") != 0 && strcmp(verb, "remove") != 0)
+	if (strcmp(verb, "add") != 0 && strcmp(verb, "list") != 0 && strcmp(verb, "show") != 0 &&
+	    strcmp(verb, "remove") != 0)
 		return error_set(err, -ERR_USAGE, "g4l host knows add, list, show and remove, not '%s'", verb);
 	if (args->n_operands < want)
-		return error_set(err, -ERR_USAGE, "something is missing: g4l host %s NAME%s", verb, want == 3 ? " MAC…" : "");
+		return error_set(err, -ERR_USAGE, "something is missing: g4l host %s NAME%s", verb,
+				 want == 3 ? " MAC…" : "");
 	if (args->n_operands > want && want != 3)
 		return error_set(err, -ERR_USAGE, "too many words: '%s'", args->operands[want]);
 	r = remote_open(args, &remote, err);

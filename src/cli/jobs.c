@@ -79,11 +79,33 @@ static int status_all(struct remote *remote, const struct cli_args *args, struct
 		return 0;
 	}
 	store = json_object_get(answer, "store");
-	printf("g4ld %s: %d hosts; store %s with %.0f snapshots in %s\n", remote_text(answer, "version"),
-	       (int)remote_number(answer, "hosts"), remote_text(store, "location"), remote_number(store, "snapshots"),
-	       text_size((uint64_t)remote_number(store, "stored_bytes"), a));
+	printf("g4ld %s: %d hosts; store %s ", remote_text(answer, "version"), (int)remote_number(answer, "hosts"),
+	       remote_text(store, "location"));
+	if (*remote_text(store, "error"))
+		printf("cannot be used: %s\n", remote_text(store, "error"));
+	else
+		printf("with %.0f snapshots in %s\n", remote_number(store, "snapshots"),
+		       text_size((uint64_t)remote_number(store, "stored_bytes"), a));
 	json_decref(answer);
 	return print_jobs(remote, "/api/v1/jobs?limit=15", args, err);
+}
+
+/* A host that g4ld does not know, and that has no jobs of an earlier time either, is a mistake and not "no jobs". */
+static int check_host(struct remote *remote, const char *host, struct error *err)
+{
+	char path[120];
+	json_t *answer = NULL;
+	bool has_jobs;
+	int r;
+
+	snprintf(path, sizeof path, "/api/v1/jobs?host=%s&limit=1", host);
+	r = remote_call(remote, "GET", path, NULL, &answer, err);
+	has_jobs = json_array_size(json_object_get(answer, "jobs")) > 0;
+	json_decref(answer);
+	if (r < 0 || has_jobs)
+		return r;
+	snprintf(path, sizeof path, "/api/v1/hosts/%s", host);
+	return remote_call(remote, "GET", path, NULL, NULL, err);
 }
 
 static int status_run(const struct cli_args *args, struct error *err)
@@ -98,8 +120,10 @@ static int status_run(const struct cli_args *args, struct error *err)
 	if (r < 0)
 		return r;
 	if (args->n_operands) {
+		r = check_host(remote, args->operands[0], err);
 		snprintf(path, sizeof path, "/api/v1/jobs?host=%s&limit=15", args->operands[0]);
-		r = print_jobs(remote, path, args, err);
+		if (r == 0)
+			r = print_jobs(remote, path, args, err);
 	} else {
 		r = status_all(remote, args, err);
 	}
@@ -162,31 +186,54 @@ const struct command cli_watch = {
 	.run = watch_run,
 };
 
+static void print_line(const json_t *line)
+{
+	char t[TEXT_SIZE_BYTES], text[2100];
+
+	printf("%s %-7s %-7s %s\n", text_time((int64_t)remote_number(line, "time"), t), remote_text(line, "source"),
+	       remote_text(line, "level"), text_printable(remote_text(line, "text"), text, sizeof text));
+}
+
+/* g4ld gives a long log in parts. 1: a part was printed and *from is behind it; 0: that was all. */
+static int print_part(struct remote *remote, uint64_t number, json_int_t *from, const struct cli_args *args,
+		      struct error *err)
+{
+	json_t *answer = NULL, *lines, *line;
+	char path[120];
+	size_t i, n;
+	int r;
+
+	snprintf(path, sizeof path, "/api/v1/jobs/%llu/log?from=%lld", (unsigned long long)number, (long long)*from);
+	r = remote_call(remote, "GET", path, NULL, &answer, err);
+	lines = json_object_get(answer, "lines");
+	n = json_array_size(lines);
+	json_array_foreach(lines, i, line)
+	{
+		if (args->json)
+			cli_print_json(json_incref(line));
+		else
+			print_line(line);
+	}
+	if (n)
+		*from = json_integer_value(json_object_get(json_array_get(lines, n - 1), "id")) + 1;
+	json_decref(answer);
+	return r < 0 ? r : n > 0;
+}
+
 static int log_run(const struct cli_args *args, struct error *err)
 {
 	struct remote *remote = NULL;
-	json_t *answer = NULL, *line;
 	uint64_t number = 0;
-	char path[120], t[TEXT_SIZE_BYTES], text[2100];
-	size_t i;
+	json_int_t from = 0;
 	int r = job_number(args->operands[0], &number, err);
 
 	if (r == 0)
 		r = remote_open(args, &remote, err);
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof path, "/api/v1/jobs/%llu/log", (unsigned long long)number);
-	r = remote_call(remote, "GET", path, NULL, &answer, err);
-	json_array_foreach(json_object_get(answer, "lines"), i, line)
-	{
-		if (args->json) {
-			cli_print_json(json_incref(line));
-			continue;
-		}
-		printf("%s %-7s %-7s %s\n", text_time((int64_t)remote_number(line, "time"), t), remote_text(line, "source"),
-		       remote_text(line, "level"), text_printable(remote_text(line, "text"), text, sizeof text));
-	}
-	json_decref(answer);
+	do {
+		r = print_part(remote, number, &from, args, err);
+	} while (r == 1);
 	remote_close(remote);
 	return r;
 }
@@ -220,7 +267,7 @@ static int screen_run(const struct cli_args *args, struct error *err)
 {
 	struct remote *remote = NULL;
 	json_t *answer = NULL;
-	char path[120];
+	char path[120], t[TEXT_SIZE_BYTES];
 	int r;
 
 	if (!text_is_name(args->operands[0]))
@@ -232,8 +279,12 @@ static int screen_run(const struct cli_args *args, struct error *err)
 	r = remote_call(remote, "GET", path, NULL, &answer, err);
 	if (r == 0 && args->json)
 		cli_print_json(json_incref(answer));
-	else if (r == 0)
+	if (r == 0 && !args->json) {
+		/* It may be of another day. */
+		fprintf(stderr, "%s at %s, job %d:\n", args->operands[0],
+			text_time((int64_t)remote_number(answer, "time"), t), (int)remote_number(answer, "job"));
 		print_screen(remote_text(answer, "text"));
+	}
 	json_decref(answer);
 	remote_close(remote);
 	return r;
@@ -266,7 +317,9 @@ static int cancel_run(const struct cli_args *args, struct error *err)
 	if (r == 0 && args->json)
 		cli_print_json(json_incref(answer));
 	else if (r == 0)
-		printf("job %llu is being cancelled\n", (unsigned long long)number);
+		printf("job %llu is %s\n", (unsigned long long)number,
+		       strcmp(remote_text(answer, "state"), "cancelled") == 0 ? "cancelled"
+									      : "being cancelled; its host is told");
 	json_decref(answer);
 	remote_close(remote);
 	return r;

@@ -30,7 +30,8 @@ static int set_pin(struct remote *r, const char *hex, struct error *err)
 	char *to = r->pin + sprintf(r->pin, "sha256//");
 
 	if (strlen(hex) != 64 || text_unhex(hex, key, 32) < 0)
-		return error_set(err, -ERR_USAGE, "--pin wants 64 hex digits: the line 'pin' of `g4l doctor` on the server");
+		return error_set(err, -ERR_USAGE,
+				 "--pin wants 64 hex digits: the line 'pin' of `g4l doctor` on the server");
 	for (size_t i = 0; i < 33; i += 3) {
 		uint32_t v = (uint32_t)key[i] << 16 | (uint32_t)key[i + 1] << 8 | key[i + 2];
 
@@ -55,7 +56,7 @@ static int set_token(struct remote *r, const char *file, struct error *err)
 		r->headers = curl_slist_append(r->headers, header);
 	}
 	buf_free(&token);
-	return n;
+	return n < 0 ? error_set(err, -ERR_USAGE, "the admin token cannot be read: %s", err->text) : 0;
 }
 
 static int set_server(struct remote *r, const struct cli_args *args, const char *url, struct error *err)
@@ -141,9 +142,9 @@ static int error_of(long status, const json_t *answer, struct error *err)
 	static const struct {
 		const char *name;
 		int code;
-	} codes[] = {{"usage", -ERR_USAGE},	{"unknown", -ERR_USAGE},     {"refused", -ERR_REFUSED},
-		     {"busy", -EBUSY},		{"damaged", -ERR_DAMAGED},   {"token", -EACCES},
-		     {"missing", -ERR_USAGE},	{"cancelled", -ERR_CANCELLED}, {"unreachable", -ERR_UNREACHABLE}};
+	} codes[] = {{"usage", -ERR_USAGE},   {"unknown", -ERR_USAGE},	     {"refused", -ERR_REFUSED},
+		     {"busy", -EBUSY},	      {"damaged", -ERR_DAMAGED},     {"token", -ERR_USAGE},
+		     {"missing", -ERR_USAGE}, {"cancelled", -ERR_CANCELLED}, {"unreachable", -ERR_UNREACHABLE}};
 	const char *name = remote_text(answer, "code"), *text = remote_text(answer, "error");
 
 	if (!*text)
@@ -154,8 +155,8 @@ static int error_of(long status, const json_t *answer, struct error *err)
 	return error_set(err, -EIO, "%s (HTTP status %ld)", text, status);
 }
 
-static int perform(struct remote *r, const char *method, const char *url, const char *body, struct buf *answer, long *status,
-		   struct error *err)
+static int perform(struct remote *r, const char *method, const char *url, const char *body, struct buf *answer,
+		   long *status, struct error *err)
 {
 	CURLcode done;
 
@@ -176,7 +177,9 @@ static int perform(struct remote *r, const char *method, const char *url, const 
 	if (r->socket)
 		curl_easy_setopt(r->curl, CURLOPT_UNIX_SOCKET_PATH, r->socket);
 	if (r->pin[0]) {
-		/* The certificate is the server's own; its key is what is trusted. */
+		/* The certificate is the server's own; its key is what is trusted. TLS 1.3 has no answer without a
+		 * certificate, which would pass by the pin. */
+		curl_easy_setopt(r->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
 		curl_easy_setopt(r->curl, CURLOPT_PINNEDPUBLICKEY, r->pin);
 		curl_easy_setopt(r->curl, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(r->curl, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -185,13 +188,15 @@ static int perform(struct remote *r, const char *method, const char *url, const 
 	if (done == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
 		return error_set(err, -ERR_UNREACHABLE, "the server at %s shows another key than --pin says", r->where);
 	if (done != CURLE_OK)
-		return error_set(err, -ERR_UNREACHABLE, "g4ld cannot be reached at %s (%s): is it running, and may you use it?",
-				 r->where, curl_easy_strerror(done));
+		return error_set(err, -ERR_UNREACHABLE,
+				 "g4ld cannot be reached at %s (%s): is it running, and may you use it?", r->where,
+				 curl_easy_strerror(done));
 	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, status);
 	return 0;
 }
 
-int remote_call(struct remote *r, const char *method, const char *path, json_t *body, json_t **answer, struct error *err)
+int remote_call(struct remote *r, const char *method, const char *path, json_t *body, json_t **answer,
+		struct error *err)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct buf bytes = {0};

@@ -12,7 +12,8 @@
 
 static const struct cli_option options[] = {
 	{"yes", NULL, "overwrite the target; without it nothing is done", false},
-	{"disk", "DISK", "the target: with --store a device or image file of this machine; else a path, WWN or serial on the host",
+	{"disk", "DISK",
+	 "the target: with --store a device or image file of this machine; else a path, WWN or serial on the host",
 	 false},
 	{"from", "HOST", "restore another host's snapshot: HOST or HOST@SNAPSHOT", false},
 	CLI_OPTION_STORE,
@@ -66,8 +67,8 @@ static int make_target(const char *path, uint64_t bytes, struct error *err)
 static int choose_disk(const struct cli_args *args, const struct snapshot *s, uint64_t *index, struct error *err)
 {
 	if (s->n_disks > 1 && !cli_flag(args, "number"))
-		return error_set(err, -ERR_REFUSED, "snapshot %.12s holds %zu disks: say which with --number 0 to %zu", s->id,
-				 s->n_disks, s->n_disks - 1);
+		return error_set(err, -ERR_REFUSED, "snapshot %.12s holds %zu disks: say which with --number 0 to %zu",
+				 s->id, s->n_disks, s->n_disks - 1);
 	if (s->n_disks == 0)
 		return error_set(err, -ERR_DAMAGED, "snapshot %.12s holds no disk", s->id);
 	return cli_number(args, "number", s->n_disks - 1, index, err);
@@ -91,8 +92,8 @@ static int restore_from(struct store *store, const struct snapshot *s, const str
 	if (r == 0)
 		r = make_target(target_path, s->disks[index].size_bytes, err);
 	if (r == 0)
-		r = disk_open_file(target_path, DISK_WRITE | DISK_EXCLUSIVE,
-				   sector ? (uint32_t)sector : 0, &target, err);
+		r = disk_open_file(target_path, DISK_WRITE | DISK_EXCLUSIVE, sector ? (uint32_t)sector : 0, &target,
+				   err);
 	if (r == -EBUSY)
 		r = error_set(err, -ERR_REFUSED, "%s", err->text);
 	if (r == 0)
@@ -145,14 +146,13 @@ static int run_remote(const struct cli_args *args, struct error *err)
 		r = cli_split_host(from, from_host, &snapshot, err);
 	if (r == 0 && !cli_flag(args, "yes"))
 		r = error_set(err, -ERR_REFUSED, "this overwrites the disk of %s; say --yes if that is meant", host);
-	if (r == 0 && cli_flag(args, "no-read-back"))
-		r = error_set(err, -ERR_USAGE, "--no-read-back works with --store only; a host's agent always reads back");
 	if (r == 0)
 		r = remote_open(args, &remote, err);
 	if (r < 0)
 		return r;
-	request = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:b, s:b}", "kind", "restore", "host", host, "snapshot", snapshot,
-			    "from", from ? from_host : NULL, "disk", disk, "full", cli_flag(args, "full"), "yes", 1);
+	request = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:b, s:b}", "kind", "restore", "host", host, "snapshot",
+			    snapshot, "from", from ? from_host : NULL, "disk", disk, "full", cli_flag(args, "full"),
+			    "yes", 1);
 	r = remote_run_job(remote, request, cli_flag(args, "detach"), args->json, &job, err);
 	stats = json_object_get(job, "stats");
 	if (args->json && job) {
@@ -177,13 +177,41 @@ static int run_remote(const struct cli_args *args, struct error *err)
 	return r;
 }
 
+/* With G4L_STORE set, DISK is one of this machine. Where g4ld is set up beside it, the host's may be meant: never guess
+ * which of two disks is to be overwritten. */
+static int check_whose_disk(const struct cli_args *args, struct error *err)
+{
+	const char *disk = cli_value(args, "disk", NULL);
+
+	if (cli_flag(args, "store") ||
+	    (!cli_value(args, "server", "G4L_SERVER") && !cli_value(args, "socket", "G4L_SOCKET")))
+		return 0;
+	return error_set(err, -ERR_REFUSED,
+			 "G4L_STORE and g4ld's address are both set: is %s a disk of this machine, or of %s? Say "
+			 "--store STORE for"
+			 " this machine's, --socket PATH or --server URL for the host's",
+			 disk, args->operands[0]);
+}
+
 static int run(const struct cli_args *args, struct error *err)
 {
-	if (cli_value(args, "store", "G4L_STORE") && cli_flag(args, "disk"))
-		return run_local(args, err);
-	if (cli_flag(args, "store"))
+	static const char *const local_only[] = {"store", "number", "no-read-back", "sector-size", NULL};
+	static const char *const remote_only[] = {"detach", "socket", "server", NULL};
+	int r = 0;
+
+	if (cli_flag(args, "from") && strchr(args->operands[0], '@'))
+		return error_set(err, -ERR_USAGE, "which snapshot: the one of %s, or --from %s?", args->operands[0],
+				 cli_value(args, "from", NULL));
+	if (cli_flag(args, "store") && !cli_flag(args, "disk"))
 		return error_set(err, -ERR_USAGE, "say onto what: --disk DISK");
-	return run_remote(args, err);
+	if (!cli_wants_server(args) && cli_value(args, "store", "G4L_STORE") && cli_flag(args, "disk")) {
+		r = cli_refuse(args, remote_only, "works without --store only", err);
+		if (r == 0)
+			r = check_whose_disk(args, err);
+		return r < 0 ? r : run_local(args, err);
+	}
+	r = cli_refuse(args, local_only, "works with --store only", err);
+	return r < 0 ? r : run_remote(args, err);
 }
 
 const struct command cli_restore = {
@@ -192,10 +220,14 @@ const struct command cli_restore = {
 	.synopsis = {"NAME[@SNAPSHOT] [--from OTHERHOST[@SNAPSHOT]] [--disk DISK] --yes [--json]",
 		     "HOST[@SNAPSHOT] --store STORE --disk DISK --yes [--json]"},
 	.summary = "Bring a host back from a snapshot, or write a snapshot onto a disk of this machine.",
-	.details = "Without --store: g4ld wakes the host, boots it over the network, and its agent writes the disks that the "
-		   "snapshot names by WWN or serial; anything ambiguous is refused with a list of what is there. With --store: "
-		   "DISK is written; an image file that does not exist is made. Blocks that are in place already are skipped, and "
-		   "what is written is read back and compared. SNAPSHOT is latest (the default) or the beginning of an id.",
+	.details = "Without --store: g4ld wakes the host, boots it over the network, and its agent writes the disks "
+		   "that the "
+		   "snapshot names by WWN or serial; anything ambiguous is refused with a list of what is there. With "
+		   "--store: "
+		   "DISK is written; an image file that does not exist is made. Blocks that are in place already are "
+		   "skipped, and "
+		   "what is written is read back and compared. SNAPSHOT is latest (the default) or the beginning of an "
+		   "id.",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = 1,

@@ -27,13 +27,14 @@ static json_t *result_json(const struct snapshot *s, const struct verify_result 
 			      (json_int_t)v->different_bytes, "seconds", v->seconds);
 
 	json_object_set_new(o, "first_difference",
-			    v->first_difference == UINT64_MAX ? json_null() : json_integer((json_int_t)v->first_difference));
+			    v->first_difference == UINT64_MAX ? json_null()
+							      : json_integer((json_int_t)v->first_difference));
 	return o;
 }
 
 /* One snapshot; prints its result whatever it is. */
-static int verify_one(struct store *store, struct chunk_source *source, const char *host, const char *which, struct disk *against,
-		      uint64_t index, const struct cli_args *args, struct error *err)
+static int verify_one(struct store *store, struct chunk_source *source, const char *host, const char *which,
+		      struct disk *against, uint64_t index, const struct cli_args *args, struct error *err)
 {
 	struct cli_meter meter = {.label = "verify", .quiet = args->json};
 	struct engine_options engine = {.progress = cli_meter_report, .progress_arg = &meter};
@@ -45,7 +46,8 @@ static int verify_one(struct store *store, struct chunk_source *source, const ch
 	if (r < 0)
 		return r;
 	if (against && index >= s.n_disks)
-		r = error_set(err, -ERR_USAGE, "snapshot %.12s holds %zu disks; --number counts from 0", s.id, s.n_disks);
+		r = error_set(err, -ERR_USAGE, "snapshot %.12s holds %zu disks; --number counts from 0", s.id,
+			      s.n_disks);
 	if (r == 0) {
 		r = verify_run(source, &s, index, against, &engine, &v, err);
 		cli_meter_end(&meter);
@@ -54,7 +56,8 @@ static int verify_one(struct store *store, struct chunk_source *source, const ch
 		cli_print_json(result_json(&s, &v, r));
 	else if (r == 0)
 		printf("%s@%.12s is sound: %llu chunks, %s, in %s%s\n", s.host, s.id, (unsigned long long)v.chunks,
-		       text_size(v.plain_bytes, a), text_duration(v.seconds, b), against ? "; the disk holds the same" : "");
+		       text_size(v.plain_bytes, a), text_duration(v.seconds, b),
+		       against ? "; the disk holds the same" : "");
 	snapshot_clear(&s);
 	return r;
 }
@@ -138,9 +141,11 @@ static int run_remote(const struct cli_args *args, struct error *err)
 	if (args->json && job)
 		cli_print_json(json_incref(job));
 	else if (job && r == 0 && !cli_flag(args, "detach"))
-		printf("%s: snapshot %.12s is sound\n", host, remote_text(job, "snapshot"));
+		printf("%s: snapshot %.12s is sound%s\n", host, remote_text(job, "snapshot"),
+		       cli_flag(args, "against-disk") ? "; the disk holds the same" : "");
 	else if (job && cli_flag(args, "detach"))
-		printf("job %d started\n", (int)remote_number(job, "job"));
+		printf("job %d started; `g4l watch %d` follows it\n", (int)remote_number(job, "job"),
+		       (int)remote_number(job, "job"));
 	json_decref(job);
 	json_decref(request);
 	remote_close(remote);
@@ -149,16 +154,27 @@ static int run_remote(const struct cli_args *args, struct error *err)
 
 static int run(const struct cli_args *args, struct error *err)
 {
-	if (cli_value(args, "store", "G4L_STORE") && !cli_flag(args, "against-disk"))
-		return run_local(args, err);
-	return run_remote(args, err);
+	static const char *const local_only[] = {"store", "against", "number", NULL};
+	static const char *const remote_only[] = {"detach", "against-disk", "socket", "server", NULL};
+	int r;
+
+	if (cli_flag(args, "store") ||
+	    (cli_value(args, "store", "G4L_STORE") && !cli_flag(args, "against-disk") && !cli_wants_server(args))) {
+		r = cli_refuse(args, remote_only, "works without --store only", err);
+		return r < 0 ? r : run_local(args, err);
+	}
+	/* Passing --against over would call a disk sound that nobody has looked at. */
+	r = cli_refuse(args, local_only, "works with --store only", err);
+	return r < 0 ? r : run_remote(args, err);
 }
 
 const struct command cli_verify = {
 	.name = "verify",
-	.synopsis = {"NAME[@SNAPSHOT] [--against-disk] [--json]", "[HOST[@SNAPSHOT]] --store STORE [--against DISK] [--json]"},
+	.synopsis = {"NAME[@SNAPSHOT] [--against-disk] [--json]",
+		     "[HOST[@SNAPSHOT]] --store STORE [--against DISK] [--json]"},
 	.summary = "Read a snapshot back and check every byte; or compare a disk with it.",
-	.details = "With --store and without a host, every snapshot is verified. Ends with 5 when the store is damaged, with 1 "
+	.details = "With --store and without a host, every snapshot is verified. Ends with 5 when the store is "
+		   "damaged, with 1 "
 		   "when the disk differs.",
 	.options = options,
 	.max_operands = 1,

@@ -83,6 +83,23 @@ static int plan_used(struct plan_region *r, const struct extents *used, const st
 	return 0;
 }
 
+/* A second opinion. A member of a RAID or a pool may still begin with the superblock of an older file system, whose
+ * bitmaps look sound and know nothing of what is there now. */
+static bool is_contradicted(struct disk *d, const struct plan_region *r, const char *kind, struct error *why)
+{
+	char name[sizeof r->kind];
+
+	if (!layout_identify(d, &r->region, name, sizeof name)) {
+		error_set(why, -ERR_FORMAT, "there are signs of %s and of something else", kind);
+		return true;
+	}
+	/* "ext4", "ntfs" have the same names there; FAT has another one. */
+	if (!name[0] || strncmp(name, kind, 3) == 0 || (strncmp(kind, "fat", 3) == 0 && strcmp(name, "vfat") == 0))
+		return false;
+	error_set(why, -ERR_FORMAT, "there are signs of %s and of %s", kind, name);
+	return true;
+}
+
 static int plan_partition(struct disk *d, struct plan_region *r, struct error *err)
 {
 	struct fs_view view = {.disk = d, .start = r->region.start, .length = r->region.length};
@@ -91,6 +108,8 @@ static int plan_partition(struct disk *d, struct plan_region *r, struct error *e
 	struct error why = {0};
 	int rc = fs_used_map(&view, &used, &info, &why);
 
+	if (rc == 0 && is_contradicted(d, r, info.kind, &why))
+		rc = -ERR_FORMAT;
 	if (rc == 0) {
 		snprintf(r->kind, sizeof r->kind, "%s", info.kind);
 		rc = plan_used(r, &used, &info, err);

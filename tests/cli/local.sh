@@ -171,4 +171,26 @@ value '.damage[0].object' >/dev/null
 expect 5 "$g4l" verify john --store "$store"
 expect 5 "$g4l" restore john --store "$store" --disk "$work/again.img" --yes --full
 says 'damage|hash|match'
+# A member of a RAID that begins with an older file system, sound as that looks: copied whole.
+truncate -s 16M "$work/member.img"
+mke2fs -q -t ext4 "$work/member.img"
+expect 0 "$g4l" inspect "$work/member.img" --json
+is "$(value '.regions[0].copied')" used
+python3 - "$work/member.img" <<'P'
+import struct, sys
+sb = bytearray(256)  # md superblock 1.2
+struct.pack_into("<II", sb, 0, 0xA92B4EFC, 1)
+sb[16:32] = bytes(range(16))
+struct.pack_into("<iIQII", sb, 72, 1, 0, 20000, 0, 2)
+struct.pack_into("<QQQ", sb, 128, 2048, 20000, 8)
+total = sum(struct.unpack("<64I", bytes(sb)))
+struct.pack_into("<I", sb, 216, (total & 0xFFFFFFFF) + (total >> 32) & 0xFFFFFFFF)
+with open(sys.argv[1], "r+b") as f:
+    f.seek(4096)
+    f.write(sb)
+P
+expect 3 "$g4l" inspect "$work/member.img" --json
+is "$(value '.regions[0].copied')" raw
+expect 3 "$g4l" backup --disk "$work/member.img" --store "$store" --as member --json
+value '.regions[0].note' | grep -q linux_raid_member || fail "the note does not say why"
 echo ok

@@ -45,8 +45,8 @@ static void print_result(const struct cli_args *args, const struct snapshot *s, 
 	       cli_flag(args, "no-read-back") ? "" : "; everything written was read back and compared");
 }
 
-/* An image file that does not exist yet is made, as large as the snapshot's disk. */
-static int make_target(const char *path, uint64_t bytes, struct error *err)
+/* An image file that does not exist yet is made, as large as the snapshot's disk. *made: it was. */
+static int make_target(const char *path, uint64_t bytes, bool *made, struct error *err)
 {
 	struct stat st;
 	int fd, r = 0;
@@ -58,6 +58,7 @@ static int make_target(const char *path, uint64_t bytes, struct error *err)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot create the image file %s", path);
+	*made = true;
 	if (ftruncate(fd, (off_t)bytes) < 0)
 		r = error_errno(err, errno, "cannot make %s as large as the disk", path);
 	close(fd);
@@ -85,15 +86,17 @@ static int restore_from(struct store *store, const struct snapshot *s, const str
 	struct chunk_source *source = NULL;
 	struct disk *target = NULL;
 	uint64_t index = 0, sector = 0;
+	bool made = false;
 	int r = choose_disk(args, s, &index, err);
 
 	if (r == 0)
 		r = cli_number(args, "sector-size", 4096, &sector, err);
 	if (r == 0)
-		r = make_target(target_path, s->disks[index].size_bytes, err);
+		r = make_target(target_path, s->disks[index].size_bytes, &made, err);
+	if (made && !sector)
+		sector = s->disks[index].sector_bytes;
 	if (r == 0)
-		r = disk_open_file(target_path, DISK_WRITE | DISK_EXCLUSIVE, sector ? (uint32_t)sector : 0, &target,
-				   err);
+		r = disk_open_file(target_path, DISK_WRITE | DISK_EXCLUSIVE, (uint32_t)sector, &target, err);
 	if (r == -EBUSY)
 		r = error_set(err, -ERR_REFUSED, "%s", err->text);
 	if (r == 0)
@@ -107,6 +110,9 @@ static int restore_from(struct store *store, const struct snapshot *s, const str
 		print_result(args, s, target_path, &result);
 	chunk_source_close(source);
 	disk_close(target);
+	/* What was written already helps the next try. */
+	if (r < 0 && made && result.written_bytes == 0)
+		unlink(target_path);
 	return r;
 }
 

@@ -138,6 +138,8 @@ expect 0 "$g4l" restore "john@$first" --store "$store" --disk "$work/larger.img"
 sgdisk -v "$work/larger.img" | grep -q 'No problems found' || fail "the GPT on the larger disk is damaged"
 expect 0 "$g4l" restore "john@$first" --store "$store" --disk "$work/made.img" --yes
 is "$(stat -c %s "$work/made.img")" 314572800
+expect 4 "$g4l" restore "john@$first" --store "$store" --disk "$work/refused.img" --sector-size 4096 --yes
+[ ! -e "$work/refused.img" ] || fail "a refused restore left an image file"
 
 # Forget and prune; what is left is whole.
 expect 2 "$g4l" forget --store "$store"

@@ -180,7 +180,7 @@ static void describe(const struct ntfs_volume *vol, const struct ntfs_state *sta
 /* A volume in use may have marked clusters in memory or in its journal that the bitmap on disk does not know. */
 static int check_state(const struct ntfs_state *state, const struct fs_info *info, struct error *err)
 {
-	if (!state->hibernated && !state->dirty && !state->log_in_use)
+	if (!state->hibernated && !state->dirty && !state->log_in_use && !state->hiberfil_unknown)
 		return 0;
 	return error_set(
 		err, -ERR_FORMAT,

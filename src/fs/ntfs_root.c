@@ -72,9 +72,11 @@ static int search_blocks(const struct ntfs_volume *vol, const struct ntfs_stream
 		rc = error_set(err, -ERR_FORMAT, "the root folder of NTFS claims %" PRIu64 " bytes", s->initialised);
 	for (uint64_t at = 0; !rc && s->initialised - at >= vol->index_bytes; at += vol->index_bytes) {
 		rc = ntfs_stream_read(vol, s, block, vol->index_bytes, at, err);
-		if (rc < 0 || memcmp(block, "INDX", 4) != 0 || ntfs_record_fix_up(block, vol->index_bytes, NULL) < 0)
+		if (rc < 0 || memcmp(block, "INDX", 4) != 0)
 			continue;
-		rc = search_node(cursor_of(block + 24, vol->index_bytes - 24), name, number);
+		rc = ntfs_record_fix_up(block, vol->index_bytes, err); /* a torn block may hold the name */
+		if (!rc)
+			rc = search_node(cursor_of(block + 24, vol->index_bytes - 24), name, number);
 	}
 	free(block);
 	return rc;

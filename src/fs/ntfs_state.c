@@ -51,7 +51,7 @@ static int read_volume_record(const struct ntfs_volume *vol, struct ntfs_state *
 	return rc;
 }
 
-/* Reads the signature of hiberfil.sys. Trouble on the way is no reason to fail: it is noted. */
+/* Reads the signature of hiberfil.sys. A stale index block may name a record that is no longer in use. */
 static void look_for_sleep(const struct ntfs_volume *vol, struct ntfs_state *state)
 {
 	struct ntfs_stream s;
@@ -66,7 +66,7 @@ static void look_for_sleep(const struct ntfs_volume *vol, struct ntfs_state *sta
 	if (!rc && s.size >= sizeof sign)
 		rc = ntfs_stream_read(vol, &s, sign, sizeof sign, 0, NULL);
 	ntfs_stream_free(&s);
-	state->hiberfil_unknown = rc < 0;
+	state->hiberfil_unknown = rc < 0 && rc != -ENOENT;
 	for (size_t i = 0; i < sizeof sign; i++)
 		sign[i] &= 0xdf; /* upper case */
 	state->hibernated = memcmp(sign, "HIBR", 4) == 0 || memcmp(sign, "RSTR", 4) == 0;

@@ -130,7 +130,7 @@ struct ntfs_state {
 	bool dirty;	       /* chkdsk is wanted */
 	bool log_in_use;       /* $LogFile was not closed: a crash, or a Windows that sleeps */
 	bool hibernated;       /* hiberfil.sys holds a sleeping Windows */
-	bool hiberfil_unknown; /* the root folder could not be searched */
+	bool hiberfil_unknown; /* the root folder or the file could not be read */
 	char label[64];
 };
 /* ntfs_state.c. 0, -ERR_FORMAT, -ENOMEM or of a read. */

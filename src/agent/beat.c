@@ -184,6 +184,10 @@ static void *send_thread(void *arg)
 		while (!atomic_load(&b->end_sending) && clock_ms() < next)
 			clock_sleep_ms(50);
 	}
+	/* The last figures and the last screen: of a job that failed, it is what a person wants to see. */
+	b->screen_due = 0;
+	if (b->failures == 0)
+		send_progress(b);
 	return NULL;
 }
 

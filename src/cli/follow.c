@@ -44,7 +44,8 @@ static void show(struct cli_meter *meter, char *last_state, size_t state_bytes, 
 			fprintf(stderr, "%s: %s\n", meter->label, state);
 		snprintf(last_state, state_bytes, "%s", state);
 	}
-	if (strcmp(state, "working") == 0 || strcmp(state, "verifying") == 0)
+	/* Nothing is to be shown before the first figures came. */
+	if ((strcmp(state, "working") == 0 || strcmp(state, "verifying") == 0) && (p.done_bytes || p.total_bytes))
 		cli_meter_report(meter, &p);
 }
 

@@ -75,9 +75,11 @@ static void print_details(const json_t *host)
 		printf("has not reported yet\n");
 		return;
 	}
-	printf("%s, %d processors, %s of memory, firmware %s, Secure Boot %s\n", remote_text(hello, "product"),
-	       (int)remote_number(hello, "cpus"), text_size((uint64_t)remote_number(hello, "memory_bytes"), size),
-	       remote_text(hello, "firmware"), json_is_true(json_object_get(hello, "secure_boot")) ? "on" : "off");
+	printf("%s, %d processor%s, %s of memory, firmware %s, Secure Boot %s\n",
+	       *remote_text(hello, "product") ? remote_text(hello, "product") : "a PC",
+	       (int)remote_number(hello, "cpus"), remote_number(hello, "cpus") == 1 ? "" : "s",
+	       text_size((uint64_t)remote_number(hello, "memory_bytes"), size), remote_text(hello, "firmware"),
+	       json_is_true(json_object_get(hello, "secure_boot")) ? "on" : "off");
 	json_array_foreach(json_object_get(hello, "disks"), i, disk)
 		printf("  %-14s %9s  %s%s%s%s%s\n", remote_text(disk, "path"),
 		       text_size((uint64_t)remote_number(disk, "size_bytes"), size), remote_text(disk, "model"),

@@ -79,8 +79,8 @@ static int status_all(struct remote *remote, const struct cli_args *args, struct
 		return 0;
 	}
 	store = json_object_get(answer, "store");
-	printf("g4ld %s: %d hosts; store %s ", remote_text(answer, "version"), (int)remote_number(answer, "hosts"),
-	       remote_text(store, "location"));
+	printf("g4ld %s: %d host%s; store %s ", remote_text(answer, "version"), (int)remote_number(answer, "hosts"),
+	       remote_number(answer, "hosts") == 1 ? "" : "s", remote_text(store, "location"));
 	if (*remote_text(store, "error"))
 		printf("cannot be used: %s\n", remote_text(store, "error"));
 	else

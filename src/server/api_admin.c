@@ -128,7 +128,7 @@ static int get_status(struct call *c)
 
 	if (r < 0)
 		return r;
-	if (store_get_facts(s->store, &facts, c->err) == 0)
+	if (server_store_is_there(s, c->err) == 0 && store_get_facts(s->store, &facts, c->err) == 0)
 		store = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "location", s->config.store, "id", facts.id,
 				  "packs", (json_int_t)facts.packs, "chunks", (json_int_t)facts.chunks, "plain_bytes",
 				  (json_int_t)facts.plain_bytes, "stored_bytes", (json_int_t)facts.stored_bytes,

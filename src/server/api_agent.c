@@ -21,6 +21,17 @@ void reply_wire_error(struct http_reply *reply, const struct error *err)
 	wire_error_encode(err, &reply->body);
 }
 
+/* What the store failed with, for an agent: the system's codes mean other things in the protocol ("no such file" is not
+ * a request that makes no sense, nor "permission denied" a wrong token). The store may come back: later. */
+static int of_store(const struct server *s, int r, struct error *err)
+{
+	if (r != -ENOENT && r != -EACCES && r != -EPERM && r != -ESTALE && r != -ENOTDIR && r != -EROFS)
+		return r;
+	if (server_store_is_there(s, err) < 0)
+		return -ERR_UNREACHABLE;
+	return error_set(err, -EIO, "%s", err->text);
+}
+
 static int agent_have(struct agent_call *c)
 {
 	const struct hash *hashes;
@@ -30,9 +41,9 @@ static int agent_have(struct agent_call *c)
 	int r = wire_hashes_view(c->q->body, c->q->body_bytes, &hashes, &n, c->err);
 
 	if (r == 0)
-		r = live_sink(c->live, c->server->store, &sink, c->err);
+		r = of_store(c->server, live_sink(c->live, c->server->store, &sink, c->err), c->err);
 	if (r == 0)
-		r = chunk_sink_have(sink, hashes, n, present, c->err);
+		r = of_store(c->server, chunk_sink_have(sink, hashes, n, present, c->err), c->err);
 	if (r < 0)
 		return r;
 	c->reply->type = "application/octet-stream";
@@ -55,7 +66,7 @@ static int agent_put(struct agent_call *c)
 	struct chunk_frame frames[256];
 	uint64_t sum = 0;
 	struct chunk_sink *sink;
-	int more = 1, r = live_sink(c->live, c->server->store, &sink, c->err);
+	int more = 1, r = of_store(c->server, live_sink(c->live, c->server->store, &sink, c->err), c->err);
 
 	while (r == 0 && more == 1) {
 		uint64_t stored = 0;
@@ -69,7 +80,7 @@ static int agent_put(struct agent_call *c)
 		else if (more < 0)
 			r = more;
 		else if (n)
-			r = chunk_sink_put(sink, frames, n, &stored, c->err);
+			r = of_store(c->server, chunk_sink_put(sink, frames, n, &stored, c->err), c->err);
 		if (r == 0)
 			remember(c->live, frames, n);
 		sum += stored;
@@ -184,9 +195,9 @@ static int commit(struct agent_call *c, const struct snapshot *snapshot)
 		return commit_again(c, snapshot);
 	if (c->job.state != JOB_WORKING)
 		return error_set(c->err, -ESTALE, "job %lld is %s", (long long)c->job.id, job_state_name(c->job.state));
-	r = live_sink(c->live, s->store, &sink, c->err);
+	r = of_store(s, live_sink(c->live, s->store, &sink, c->err), c->err);
 	if (r == 0)
-		r = chunk_sink_commit(sink, snapshot, id, c->err);
+		r = of_store(s, chunk_sink_commit(sink, snapshot, id, c->err), c->err);
 	if (r < 0)
 		return r;
 	r = jobs_committed(s->db, c->job.id, id, snapshot->degraded, c->err);
@@ -234,7 +245,7 @@ static int agent_progress(struct agent_call *c)
 		progress_meter_feed(&c->live->meter, &now, clock_seconds());
 		j->rate = c->live->meter.rate;
 		j->left_seconds = progress_meter_left(&c->live->meter, &now);
-		if (p.screen && clock_ms() - c->live->last_screen_ms >= 1000) {
+		if (p.screen && clock_ms() - c->live->last_screen_ms >= 250) {
 			screen = true;
 			c->live->last_screen_ms = clock_ms();
 		}

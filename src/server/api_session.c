@@ -129,8 +129,9 @@ static int open_session(struct agent_call *c, const struct wire_hello *h, const 
 	if (!kept.failed)
 		hosts_saw(s->db, host->name, h->uuid, (const char *)kept.data, NULL);
 	buf_free(&kept);
-	snprintf(text, sizeof text, "agent %s reports from %s: %s, %s%s, Linux %s, %zu disks", h->version, c->q->who,
-		 h->product, h->firmware, h->secure_boot ? " with Secure Boot on" : "", h->kernel, h->n_disks);
+	snprintf(text, sizeof text, "agent %s reports from %s: %s, %s%s, Linux %s, %zu disk%s", h->version, c->q->who,
+		 h->product[0] ? h->product : "a PC", h->firmware, h->secure_boot ? " with Secure Boot on" : "",
+		 h->kernel, h->n_disks, h->n_disks == 1 ? "" : "s");
 	jobs_log(s->db, c->job.id, clock_unix(), LOG_LEVEL_INFO, "server", "%s", text);
 	server_changed(s);
 	return answer_hello(c, host, text_hex(session, sizeof session, hex));

@@ -56,6 +56,11 @@ static void check_store(struct server *s, json_t *checks)
 	struct store_facts facts;
 	struct error err = {0};
 
+	if (server_store_is_there(s, &err) < 0) {
+		add(checks, "store", false, "mount it, or correct store in the configuration and restart g4ld", "%s",
+		    err.text);
+		return;
+	}
 	if (store_get_facts(s->store, &facts, &err) < 0) {
 		add(checks, "store", false, "g4l store check", "%s", err.text);
 		return;

@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <time.h>
+#include <unistd.h>
 
 void server_init(struct server *s)
 {
@@ -14,6 +15,14 @@ void server_init(struct server *s)
 	pthread_cond_init(&s->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	lives_init(&s->lives);
+}
+
+int server_store_is_there(const struct server *s, struct error *err)
+{
+	if (s->config.store[0] != '/' || access(s->config.store, F_OK) == 0)
+		return 0;
+	return error_set(err, -ERR_UNREACHABLE, "the store %s is not there any more: is its file system mounted?",
+			 s->config.store);
 }
 
 void server_changed(struct server *s)

@@ -39,6 +39,9 @@ struct server {
 };
 
 void server_init(struct server *s);
+/* Whether the store's folder is there: a file system that is not mounted any more leaves its facts behind in memory.
+ * Stores that are no folder count as there. 0, or -ERR_UNREACHABLE. */
+int server_store_is_there(const struct server *s, struct error *err);
 /* Wakes everybody who waits for a change of a job. */
 void server_changed(struct server *s);
 /* Waits for the next change, at most ms milliseconds. Look again afterwards: it may have been another job. */

@@ -43,10 +43,8 @@ static void report(void *arg, uint64_t done_bytes)
 	w->job.region[0] = '\0';
 	w->job.done_bytes = p.done_bytes;
 	w->job.total_bytes = p.total_bytes;
-	if (w->job.local) {
-		jobs_set_progress(w->server->db, &w->job, NULL);
-		server_changed(w->server);
-	}
+	jobs_set_progress(w->server->db, &w->job, NULL);
+	server_changed(w->server);
 }
 
 /* Which content to read: all of it, or what this job brought. Takes the list over. */
@@ -95,6 +93,9 @@ static int check_snapshot(struct work *w, struct error *err)
 	snapshot_clear(&w->snapshot);
 	if (w->source)
 		chunk_source_close(w->source);
+	/* What failed because the store went away is no failure of the snapshot. */
+	if (r < 0 && r != -ERR_CANCELLED && server_store_is_there(w->server, err) < 0)
+		r = -ERR_UNREACHABLE;
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -168,6 +169,54 @@ static void a_talkative_agent(void **state)
 	assert_int_equal(db_number(f->s.db, -1, "SELECT count(*) FROM job_log WHERE text LIKE 'failed%'", NULL), 1);
 }
 
+static void move_store(struct fixture *f, bool away)
+{
+	char here[100], there[100];
+
+	snprintf(here, sizeof here, "%s/store", f->dir);
+	snprintf(there, sizeof there, "%s/away", f->dir);
+	assert_int_equal(away ? rename(here, there) : rename(there, here), 0);
+}
+
+/* A store that is not mounted for a while: agents are told to try again, nobody calls it well, and all goes on
+ * afterwards. */
+static void the_store_goes_away(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture_image i;
+	json_t *answer;
+	unsigned status;
+	struct job j;
+	int64_t job;
+
+	fixture_image(&i, "john", 1);
+	fixture_backup(f, &i);
+	fixture_image_clear(&i);
+	job = fixture_job(f, "{\"kind\":\"verify\",\"host\":\"john\"}");
+	move_store(f, true);
+	fixture_await(f, job, JOB_FAILED);
+	assert_int_equal(jobs_get(f->s.db, job, &j, NULL), 0);
+	assert_int_equal(j.code, EXIT_CODE_UNREACHABLE);
+	assert_non_null(strstr(j.error, "mounted"));
+	job_clear(&j);
+	assert_int_equal(fixture_admin(f, "GET", "/api/v1/status", NULL, &answer), 200);
+	assert_non_null(json_object_get(json_object_get(answer, "store"), "error"));
+	json_decref(answer);
+
+	job = fixture_working(f);
+	fixture_image(&i, "john", 2);
+	fixture_agent(f, "put", i.frames.data, i.frames.len, NULL);
+	status = fixture_agent(f, "commit", i.envelope.data, i.envelope.len, NULL);
+	if (status != 503 && status != 500)
+		fail_msg("the agent is told %u", status);
+	assert_int_equal(fixture_state(f, job), JOB_WORKING);
+	move_store(f, false);
+	assert_int_equal(fixture_agent(f, "put", i.frames.data, i.frames.len, NULL), 200);
+	assert_int_equal(fixture_agent(f, "commit", i.envelope.data, i.envelope.len, NULL), 200);
+	fixture_await(f, job, JOB_FINISHING);
+	fixture_image_clear(&i);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
@@ -179,6 +228,7 @@ int main(void)
 		T(nothing_lives_on),
 		T(a_repeated_hello),
 		T(a_talkative_agent),
+		T(the_store_goes_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

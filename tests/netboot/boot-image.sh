@@ -9,7 +9,7 @@ here=$(dirname "$(readlink -f "$0")")
 lib_need apt-cache:apt depmod:kmod zstd cpio mkfs.fat:dosfstools mcopy:mtools python3
 [ -n "$(apt-cache show linux-image-amd64 2>/dev/null)" ] || lib_skip "apt knows no kernel package"
 
-agent=/bin/bash # any program with shared libraries will do here
+agent=/bin/bash # any program with shared libraries will do here, and this one can be asked to run
 image=$lib_dir/first
 build=$lib_source/boot/build-image
 
@@ -55,6 +55,8 @@ zstd -q -d -c "$image/initrd" >"$lib_dir/initrd.cpio"
 [ -x "$root/init" ] || lib_fail "no /init in the initramfs"
 [ -x "$root/bin/g4l-agent" ] || lib_fail "no agent in the initramfs"
 chroot "$root" /bin/g4l-agent -c 'exit 7' || [ $? -eq 7 ] || lib_fail "the agent does not run with what is in the initramfs"
+script=$(grep -aom 1 '/etc/udhcpc[a-z./]*' "$lib_build/src/agent/g4l-agent")
+[ -x "$root$script" ] || lib_fail "the agent calls $script, which is not in the initramfs"
 for folder in "$root"/lib/modules/*; do
 	awk -v folder="$folder" '{ for (i = 2; i <= NF; i++) if (system("test -e " folder "/" $i)) { print $0; bad = 1 } }
 		END { exit bad }' "$folder/modules.dep" || lib_fail "a driver misses one that it depends on"

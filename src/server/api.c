@@ -36,6 +36,18 @@ void api_https(void *arg, const struct http_request *q, struct http_reply *reply
 	}
 }
 
+size_t api_https_limit(void *arg, const char *path, const char *bearer)
+{
+	struct server *s = arg;
+	struct hash hash;
+
+	if (strcmp(path, "/agent/v1/hello") == 0)
+		return WIRE_MAX_JSON_BYTES;
+	if (strncmp(path, "/agent/v1/", 10) == 0)
+		return agent_token_hash(bearer, &hash) == 0 && jobs_of_session(s->db, &hash) ? WIRE_MAX_BODY_BYTES : 0;
+	return strncmp(path, "/api/v1/", 8) == 0 && api_admin_token(s, bearer) ? WIRE_MAX_JSON_BYTES : 0;
+}
+
 void api_unix(void *arg, const struct http_request *q, struct http_reply *reply)
 {
 	api_admin(arg, q, reply);

@@ -19,6 +19,9 @@ void api_https(void *arg, const struct http_request *q, struct http_reply *reply
 void api_unix(void *arg, const struct http_request *q, struct http_reply *reply);
 void api_boot(void *arg, const struct http_request *q, struct http_reply *reply);
 
+/* http_limit_fn of HTTPS: a body of hello, of a known session, or of an admin. */
+size_t api_https_limit(void *arg, const char *path, const char *bearer);
+
 /* Makes state_dir/admin.token at the first start; its hash is kept in the database. */
 int api_make_admin_token(struct server *s, struct error *err);
 

@@ -26,6 +26,7 @@ struct http {
 /* One request while it is received. */
 struct incoming {
 	struct buf body;
+	size_t max; /* bytes of the body that are kept; 0: none, without a word */
 	bool too_large;
 };
 
@@ -140,13 +141,19 @@ static enum MHD_Result send_too_large(struct MHD_Connection *c)
 	return send_reply(c, &reply);
 }
 
+static const char *bearer_of(struct MHD_Connection *c)
+{
+	const char *auth = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
+
+	return auth && strncmp(auth, "Bearer ", 7) == 0 ? auth + 7 : NULL;
+}
+
 static enum MHD_Result handle(struct http *h, struct MHD_Connection *c, const char *path, const char *method,
 			      struct incoming *in)
 {
-	const char *auth = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
 	struct http_request request = {.method = method,
 				       .path = path,
-				       .bearer = auth && strncmp(auth, "Bearer ", 7) == 0 ? auth + 7 : NULL,
+				       .bearer = bearer_of(c),
 				       .range = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Range"),
 				       .body = in->body.data,
 				       .body_bytes = in->body.len,
@@ -161,12 +168,32 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *c, const ch
 }
 
 /* True when the header announces more than is allowed. */
-static bool announces_too_much(const struct http *h, struct MHD_Connection *c)
+static bool announces_too_much(const struct incoming *in, struct MHD_Connection *c)
 {
 	const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
 	uint64_t n;
 
-	return length && (text_u64(length, UINT64_MAX, &n) < 0 || n > h->options.max_body_bytes);
+	return in->max && length && (text_u64(length, UINT64_MAX, &n) < 0 || n > in->max);
+}
+
+static void take_body(struct incoming *in, const char *data, size_t n)
+{
+	if (!in->max)
+		return;
+	if (n > in->max - in->body.len)
+		in->too_large = true;
+	if (in->too_large)
+		buf_free(&in->body);
+	else
+		buf_put(&in->body, data, n);
+}
+
+static size_t body_limit(const struct http *h, struct MHD_Connection *c, const char *path)
+{
+	size_t max =
+		h->options.limit ? h->options.limit(h->options.arg, path, bearer_of(c)) : h->options.max_body_bytes;
+
+	return max < h->options.max_body_bytes ? max : h->options.max_body_bytes;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url, const char *method,
@@ -181,19 +208,15 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		if (!in)
 			return MHD_NO;
 		*context = in;
-		if (announces_too_much(h, c)) {
+		in->max = body_limit(h, c, url);
+		if (announces_too_much(in, c)) {
 			in->too_large = true;
 			return send_too_large(c);
 		}
 		return MHD_YES;
 	}
 	if (*data_bytes) {
-		if (*data_bytes > h->options.max_body_bytes - in->body.len)
-			in->too_large = true;
-		if (in->too_large)
-			buf_free(&in->body);
-		else
-			buf_put(&in->body, data, *data_bytes);
+		take_body(in, data, *data_bytes);
 		*data_bytes = 0;
 		return in->body.failed ? MHD_NO : MHD_YES;
 	}

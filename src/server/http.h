@@ -48,12 +48,18 @@ void http_file_free(struct http_file *f);
 /* Fills the reply, which is zeroed. Called from the connection's own thread; may wait. */
 typedef void http_handler_fn(void *arg, const struct http_request *request, struct http_reply *reply);
 
+/* How many bytes of a request's body are worth keeping, from its header alone. 0: none; it is received and dropped, and
+ * the handler, which refuses the request anyway, gets an empty one. So nobody fills our memory before showing a token.
+ */
+typedef size_t http_limit_fn(void *arg, const char *path, const char *bearer);
+
 struct http_options {
 	int fd;				/* a listening socket; taken over, also on failure */
 	bool unix_socket;		/* the peers are local users */
 	const char *key_pem, *cert_pem; /* for HTTPS, else NULL */
 	size_t max_body_bytes;
 	unsigned max_connections, max_connections_per_address; /* 0: no limit per address */
+	http_limit_fn *limit; /* at most max_body_bytes count; NULL: max_body_bytes for everybody */
 	http_handler_fn *handler;
 	void *arg;
 };

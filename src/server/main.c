@@ -197,6 +197,7 @@ static int start_listeners(struct daemon *d, struct error *err)
 				     .max_body_bytes = MAX_AGENT_BODY_BYTES,
 				     .max_connections = 1000,
 				     .max_connections_per_address = 64,
+				     .limit = api_https_limit,
 				     .handler = api_https,
 				     .arg = &d->server};
 	struct http_options http = {.fd = d->http_fd,

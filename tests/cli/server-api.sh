@@ -63,6 +63,23 @@ is "$(tls "https://127.0.0.1:$https/etc/passwd")" 404
 curl -sS -k --pinnedpubkey "sha256//$(head -c 32 /dev/zero | base64)" "https://127.0.0.1:$https/" 2>/dev/null &&
 	fail "another pin was accepted"
 
+# who shows no token fills no memory: eight bodies of 15 MB at once
+high() {
+	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$g4ld_pid/status"
+}
+head -c 15000000 /dev/zero >"$work/heavy"
+before=$(high)
+for n in $(seq 8); do
+	curl -sS -k -m 20 --limit-rate 20M -o "$work/heavy.$n" -w '%{http_code}' --data-binary "@$work/heavy" \
+		"https://127.0.0.1:$https/agent/v1/put" >"$work/heavy.$n.code" &
+	posts[n]=$!
+done
+for n in $(seq 8); do
+	wait "${posts[n]}"
+	is "$(cat "$work/heavy.$n.code")" 401
+done
+[ $(($(high) - before)) -lt 60000 ] || fail "bodies without a token were kept: $(($(high) - before)) kB"
+
 # plain HTTP gives boot files only
 is "$(curl -sS -o "$work/out" -w '%{http_code}' "http://127.0.0.1:$http/api/v1/hosts")" 404
 is "$(curl -sS -o "$work/out" -w '%{http_code}' "http://127.0.0.1:$http/boot/$(printf '0%.0s' $(seq 32))/linux")" 404

@@ -50,6 +50,7 @@ struct builtin {
 	struct buf out;
 	struct control_lines lines;
 	uint64_t started_ms, backoff_ms;
+	bool ready; /* it has said so since it was started */
 };
 
 static void stop_service(struct builtin *b)
@@ -57,6 +58,7 @@ static void stop_service(struct builtin *b)
 	if (b->control_fd >= 0)
 		close(b->control_fd); /* it ends when it sees this; the signal is for one that hangs */
 	b->control_fd = -1;
+	b->ready = false;
 	if (b->pid > 0) {
 		kill(b->pid, SIGKILL);
 		while (waitpid(b->pid, NULL, 0) < 0 && errno == EINTR)
@@ -280,8 +282,10 @@ static int next_line(struct builtin *b, struct netboot_event *event)
 	size_t len;
 
 	while ((line = control_lines_next(&b->lines, &len))) {
-		if (control_parse_event(line, len, event) == 0)
+		if (control_parse_event(line, len, event) == 0) {
+			b->ready = b->ready || event->kind == NETBOOT_READY;
 			return 1;
+		}
 		log_warning("a line of the boot service makes no sense");
 	}
 	return 0;
@@ -315,6 +319,13 @@ static int builtin_next_event(struct netboot *nb, struct netboot_event *event)
 	return 1;
 }
 
+static bool builtin_is_running(struct netboot *nb)
+{
+	const struct builtin *b = (const struct builtin *)nb;
+
+	return b->control_fd >= 0 && b->ready;
+}
+
 static void builtin_close(struct netboot *nb)
 {
 	struct builtin *b = (struct builtin *)nb;
@@ -345,6 +356,7 @@ static const struct netboot_ops builtin_ops = {
 	.recover = builtin_recover,
 	.event_fd = builtin_event_fd,
 	.next_event = builtin_next_event,
+	.is_running = builtin_is_running,
 	.close = builtin_close,
 };
 

@@ -174,6 +174,17 @@ int netboot_next_event(struct netboot *nb, struct netboot_event *event)
 	return ret;
 }
 
+bool netboot_is_running(struct netboot *nb)
+{
+	bool running = true;
+
+	pthread_mutex_lock(&nb->lock);
+	if (nb->ops->is_running)
+		running = nb->ops->is_running(nb);
+	pthread_mutex_unlock(&nb->lock);
+	return running;
+}
+
 void netboot_close(struct netboot *nb)
 {
 	if (!nb)

@@ -61,6 +61,8 @@ struct netboot_ops {
 	int (*event_fd)(struct netboot *nb);
 	/* 1: *event is filled; 0: nothing now. Never waits. May be NULL. */
 	int (*next_event)(struct netboot *nb, struct netboot_event *event);
+	/* Whether hosts that are armed would be answered now. NULL: always. */
+	bool (*is_running)(struct netboot *nb);
 	void (*close)(struct netboot *nb);
 };
 
@@ -92,6 +94,9 @@ int netboot_event_fd(struct netboot *nb);
 /* To be called when the fd is readable, until it returns 0. 1: *event is filled. 0: nothing (more) now. Does not wait.
  * It also restarts a boot service that died, so it has to be called, even if nobody wants the events. */
 int netboot_next_event(struct netboot *nb, struct netboot_event *event);
+
+/* Whether the boot service has said that it is ready and has not ended since. Any thread. */
+bool netboot_is_running(struct netboot *nb);
 
 /* Stops the boot service; armings that are left are forgotten. NULL is fine. */
 void netboot_close(struct netboot *nb);

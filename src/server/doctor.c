@@ -106,7 +106,9 @@ static void check_network(struct server *s, json_t *checks)
 	if (strcmp(s->config.netboot, "none") == 0)
 		add(checks, "netboot", true, "", "netboot = none: hosts are neither woken nor booted by g4ld");
 	else
-		add(checks, "netboot", s->netboot != NULL, "look at g4ld's log", "our own proxyDHCP and TFTP run");
+		add(checks, "netboot", netboot_is_running(s->netboot),
+		    "look at g4ld's log: it says why the boot service ended", "our own proxyDHCP and TFTP %s",
+		    netboot_is_running(s->netboot) ? "run" : "do not run");
 }
 
 json_t *doctor_report(struct server *s)

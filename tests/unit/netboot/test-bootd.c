@@ -544,8 +544,12 @@ static void test_no_leaks(void **state)
 	int before = count_fds();
 
 	open_service(l);
+	assert_true(netboot_is_running(l->nb));
 	kill(service_pid(), SIGKILL);
+	expect_event(l, NETBOOT_ERROR);
+	assert_false(netboot_is_running(l->nb));
 	expect_event(l, NETBOOT_READY);
+	assert_true(netboot_is_running(l->nb));
 	netboot_close(l->nb);
 	l->nb = NULL;
 	assert_int_equal(count_fds(), before);

@@ -2,6 +2,7 @@
  * Loaded into the tools that make test images: sgdisk sleeps a second and syncs every file system of the machine after each
  * write, sfdisk sleeps a quarter of a second; for an image file that proves nothing.
  */
+#include <time.h>
 #include <unistd.h>
 
 unsigned sleep(unsigned seconds)
@@ -10,9 +11,10 @@ unsigned sleep(unsigned seconds)
 	return 0;
 }
 
-int usleep(useconds_t microseconds)
+int nanosleep(const struct timespec *time, struct timespec *left)
 {
-	(void)microseconds;
+	(void)time;
+	(void)left;
 	return 0;
 }
 

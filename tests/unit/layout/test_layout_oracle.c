@@ -83,8 +83,8 @@ static void check_partition(const struct layout *l, const json_t *p, uint64_t se
 	const char *node = json_string_value(json_object_get(p, "node"));
 	const char *type = json_string_value(json_object_get(p, "type"));
 	const char *name = json_string_value(json_object_get(p, "name"));
-	/* "/tmp/image1", "/dev/loop0p1" */
-	unsigned n = (unsigned)strtoul(node + strlen(device) + (strcmp(device, image) != 0), NULL, 10);
+	/* "/tmp/image1", "/dev/loop0p1": with a "p" where the device's name ends with a digit */
+	unsigned n = (unsigned)strtoul(node + strlen(device) + (node[strlen(device)] == 'p'), NULL, 10);
 	char expected[16];
 	size_t i = 0;
 

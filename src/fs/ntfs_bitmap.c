@@ -99,7 +99,7 @@ int ntfs_bitmap_next(struct ntfs_bitmap *b, struct extent *e, struct error *err)
 	uint64_t unit = b->vol->cluster_bytes, first;
 	int rc = seek(b, true, err);
 
-	if (rc < 0 || b->cluster == b->vol->clusters)
+	if (rc < 0 || b->cluster >= b->vol->clusters)
 		return rc;
 	first = b->cluster;
 	rc = seek(b, false, err);

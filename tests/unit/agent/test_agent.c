@@ -302,8 +302,43 @@ static void targets_are_never_guessed(void **state)
 	assert_int_equal(disks_choose_targets(&s, d, 3, "", true, chosen, &err), -ERR_REFUSED);
 	assert_int_equal(disks_choose_targets(&s, d, 1, "", false, chosen, &err), -ERR_REFUSED);
 	assert_int_equal(disks_choose_targets(&s, d, 1, "", true, chosen, &err), 0);
+	/* What is in use is none of them, and the choice is the other one's place in the whole list. */
+	d[0].boot_medium = true;
+	assert_int_equal(disks_choose_targets(&s, d, 2, "", true, chosen, &err), 0);
+	assert_int_equal(chosen[0], 1);
+	d[0].boot_medium = false;
+	/* A removable one only when it is named, whatever it is called. */
+	strcpy(was[0].serial, "B");
+	d[1].removable = true;
+	assert_int_equal(disks_choose_targets(&s, d, 3, "", false, chosen, &err), -ERR_REFUSED);
+	assert_int_equal(disks_choose_targets(&s, d, 3, "/dev/sdb", false, chosen, &err), 0);
+	assert_int_equal(chosen[0], 1);
+	d[0].removable = true;
+	strcpy(was[0].serial, "C");
+	assert_int_equal(disks_choose_targets(&s, d, 3, "", false, chosen, &err), 0);
+	assert_int_equal(chosen[0], 2);
 	s.n_disks = 0;
 	assert_int_equal(disks_choose_targets(&s, d, 1, "", true, chosen, &err), -ERR_DAMAGED);
+}
+
+/* A disk that is another one than when the choice was made. */
+static void exchanged_disk_is_refused(void **state)
+{
+	char path[64], *paths[1] = {path};
+	struct disk_found *found;
+	struct error err = {0};
+	struct disk *disk;
+
+	snprintf(path, sizeof path, "%s/disk", (const char *)*state);
+	put_text(*state, "disk", "");
+	assert_int_equal(truncate(path, 8192), 0);
+	assert_int_equal(disks_of_files(paths, 1, &found, &err), 0);
+	assert_int_equal(disks_open(found, 0, &disk, &err), 0);
+	disk_close(disk);
+	assert_int_equal(truncate(path, 4096), 0);
+	assert_int_equal(disks_open(found, DISK_WRITE, &disk, &err), -ERR_REFUSED);
+	assert_non_null(strstr(err.text, path));
+	free(found);
 }
 
 int main(void)
@@ -316,6 +351,7 @@ int main(void)
 		cmocka_unit_test(log_is_kept_until_sent),
 		cmocka_unit_test(sources_are_what_is_fixed_and_free),
 		cmocka_unit_test(targets_are_never_guessed),
+		cmocka_unit_test_setup_teardown(exchanged_disk_is_refused, make_root, drop_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "../wire/script_server.h"
@@ -224,6 +225,69 @@ static void round_trip(void **state)
 	assert_non_null(strstr(script_server_last_body(f->server), "\"regions\":"));
 }
 
+/* What is only read is not even opened for writing: the kernel tells. */
+static void sources_are_opened_for_reading(void **state)
+{
+	static const enum wire_kind kinds[] = {WIRE_BACKUP, WIRE_VERIFY, WIRE_INSPECT};
+	struct fixture *f = *state;
+	int seen = inotify_init1(IN_NONBLOCK);
+	uint8_t event[4096];
+
+	assert_true(seen >= 0 && inotify_add_watch(seen, f->source, IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB) >= 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct wire_job job = {.job = 7, .kind = kinds[i], .host = "john", .against_disk = true};
+
+		restart_server(f);
+		script_server_set_job(f->server, &job);
+		assert_int_equal(run(f, f->source, 20000)->code, 0);
+		assert_int_equal(read(seen, event, sizeof event), -1);
+	}
+	close(seen);
+	/* The same eyes see a write. */
+	seen = inotify_init1(IN_NONBLOCK);
+	assert_true(seen >= 0 && inotify_add_watch(seen, f->source, IN_CLOSE_WRITE) >= 0);
+	close(open(f->source, O_WRONLY));
+	assert_true(read(seen, event, sizeof event) > 0);
+	close(seen);
+}
+
+/* A file system that cannot be judged: what is left of one, here. */
+static void what_could_not_be_judged_is_told(void **state)
+{
+	static const uint8_t magic[] = {0x53, 0xef};
+	struct fixture *f = *state;
+	uint8_t super[1024] = {0};
+	const struct session_end *end;
+	int fd = open(f->source, O_RDWR);
+
+	memcpy(super + 56, magic, 2);
+	assert_int_equal(io_pwrite_full(fd, super, sizeof super, 1024), 0);
+	close(fd);
+	end = run(f, f->source, 20000);
+	assert_int_equal(end->code, EXIT_CODE_DEGRADED);
+	assert_true(end->acknowledged);
+	assert_non_null(strstr(end->text, "ext"));
+	assert_non_null(strstr(script_server_last_body(f->server), "\"result\":\"degraded\""));
+	assert_int_equal(snapshots(f), 1);
+}
+
+/* The work is done, and the server cannot be told: that is not an end that the server knows of. */
+static void untold_end_is_not_acknowledged(void **state)
+{
+	struct script_step broken[200];
+	struct fixture *f = *state;
+	const struct session_end *end;
+
+	for (size_t i = 0; i < 200; i++)
+		broken[i] = (struct script_step){"/finish", SCRIPT_STATUS, 500, "failed"};
+	script_server_set(f->server, broken, 200);
+	end = run(f, f->source, 1500);
+	assert_false(end->acknowledged);
+	assert_int_equal(end->code, EXIT_CODE_FAILED);
+	assert_non_null(strstr(end->text, "did not take the end of the job"));
+	assert_int_equal(snapshots(f), 1);
+}
+
 static void ends_that_are_not_done(void **state)
 {
 	static const struct script_step refused[] = {{"/hello", SCRIPT_STATUS, 403, "refused"}};
@@ -308,9 +372,15 @@ static void lost_server_is_not_success(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH(backup_and_restore),      WITH(round_trip),
-		WITH(ends_that_are_not_done),  WITH(sends_again_what_the_server_lost),
-		WITH(cancelled_by_the_server), WITH(lost_server_is_not_success),
+		WITH(backup_and_restore),
+		WITH(round_trip),
+		WITH(sources_are_opened_for_reading),
+		WITH(what_could_not_be_judged_is_told),
+		WITH(untold_end_is_not_acknowledged),
+		WITH(ends_that_are_not_done),
+		WITH(sends_again_what_the_server_lost),
+		WITH(cancelled_by_the_server),
+		WITH(lost_server_is_not_success),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * The ext reader on a small volume without checksums that mke2fs makes, with single fields of its superblock and
- * descriptors changed: each lie ends in a refusal. Whole volumes of all kinds are in tests/images.
+ * The ext reader on two small volumes that mke2fs makes, one without checksums, with single fields of its superblock
+ * and descriptors changed: each lie ends in a refusal. Whole volumes of all kinds are in tests/images.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,27 +21,34 @@
 #define DESCRIPTORS 2048u
 #define IMAGE_MAX (16u << 20)
 
-/* One volume for all tests; 3 groups of 256 blocks of 1 KiB, no journal. */
-static struct buf image;
+/* 3 groups of 256 blocks of 1 KiB, no journal; the second volume with checksums. */
+static struct buf image, checked;
 
-static int make_image(void **state)
+static int make_one(const char *options, struct buf *to)
 {
-	char path[] = "/tmp/g4l-test-ext.XXXXXX", command[200];
+	char path[] = "/tmp/g4l-test-ext.XXXXXX", command[300];
 	int fd = mkstemp(path), rc;
 
 	if (fd < 0)
 		return -1;
-	snprintf(command, sizeof command,
-		 "PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F -t ext2 -b 1024 -g 256 -N 64 %s 700 >&2", path);
-	rc = ftruncate(fd, 700 << 10) || system(command) || io_read_file(path, IMAGE_MAX, &image, NULL) < 0;
+	snprintf(command, sizeof command, "PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F %s -b 1024 -g 256 -N 64 %s 700 >&2",
+		 options, path);
+	rc = ftruncate(fd, 700 << 10) || system(command) || io_read_file(path, IMAGE_MAX, to, NULL) < 0;
 	close(fd);
 	unlink(path);
 	return rc;
 }
 
+static int make_image(void **state)
+{
+	return make_one("-t ext2", &image) ||
+	       make_one("-t ext4 -O ^has_journal,^resize_inode,^flex_bg,^64bit,metadata_csum", &checked);
+}
+
 static int free_image(void **state)
 {
 	buf_free(&image);
+	buf_free(&checked);
 	return 0;
 }
 
@@ -66,21 +73,26 @@ static int map_bytes(const uint8_t *bytes, size_t len, const struct disk_faults 
 }
 
 /* The volume with one field changed must give this code, and these words in the reason. */
-static void expect(size_t at, unsigned bytes, uint64_t value, int code, const char *words)
+static void expect_of(const struct buf *volume, size_t at, unsigned bytes, uint64_t value, int code, const char *words)
 {
-	uint8_t *copy = malloc(image.len);
+	uint8_t *copy = malloc(volume->len);
 	struct error err = {0};
 	struct fs_info info;
 	int rc;
 
 	assert_non_null(copy);
-	memcpy(copy, image.data, image.len);
+	memcpy(copy, volume->data, volume->len);
 	for (unsigned i = 0; i < bytes; i++)
 		copy[at + i] = (uint8_t)(value >> 8 * i);
-	rc = map_bytes(copy, image.len, NULL, &info, &err);
+	rc = map_bytes(copy, volume->len, NULL, &info, &err);
 	free(copy);
 	if (rc != code || !strstr(err.text, words))
 		fail_msg("byte %zu: %d instead of %d, \"%s\" instead of \"%s\"", at, rc, code, err.text, words);
+}
+
+static void expect(size_t at, unsigned bytes, uint64_t value, int code, const char *words)
+{
+	expect_of(&image, at, bytes, value, code, words);
 }
 
 static void test_good(void **state)
@@ -166,6 +178,27 @@ static void test_bitmaps(void **state)
 	expect(at + 23, 1, 0x04, -ERR_FORMAT, "free clusters but counts");
 }
 
+/* What nothing but a checksum can tell. */
+static void test_checksums(void **state)
+{
+	const uint8_t *group = checked.data + DESCRIPTORS;
+	size_t at = bytes_le32(group + 64) * (size_t)1024; /* the bitmap of the third group, which has 187 blocks */
+	struct error err = {0};
+	struct fs_info info;
+
+	assert_int_equal(map_bytes(checked.data, checked.len, NULL, &info, &err), 0);
+	assert_string_equal(info.kind, "ext4");
+	expect_of(&checked, SUPER + 0x48, 1, 0x77, -ERR_FORMAT, "hecksum");
+	for (unsigned n = 0; n < 3; n++) /* the count of folders, which nothing else is held against */
+		expect_of(&checked, DESCRIPTORS + 32 * n + 16, 2, 9, -ERR_FORMAT, "hecksum");
+	assert_int_equal(checked.data[at + 23], 0xf8);
+	expect_of(&checked, at + 23, 1, 0, -ERR_FORMAT, "bitmap of group 2 of ext has a wrong checksum");
+	/* The second group's bitmap was never written: what stands there does not matter. */
+	assert_int_equal(bytes_le16(group + 32 + 18) & 2, 2);
+	at = bytes_le32(group + 32) * (size_t)1024;
+	expect_of(&checked, at, 8, UINT64_C(0x123456789abcdef0), 0, "");
+}
+
 static void test_broken_disk(void **state)
 {
 	int failed = 0;
@@ -204,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_external_journal),
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_bitmaps),
+		cmocka_unit_test(test_checksums),
 		cmocka_unit_test(test_broken_disk),
 		cmocka_unit_test(test_cut_short),
 	};

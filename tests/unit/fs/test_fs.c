@@ -110,6 +110,7 @@ static void test_bad_maps(void **state)
 	BAD(script.extents[2].length = UINT64_MAX, -ERR_FORMAT);
 	BAD(script.extents[2].offset = UINT64_MAX - 100, -ERR_FORMAT);
 	BAD(script.extents[2].offset = 100, -ERR_FORMAT);
+	BAD(script.extents[0].offset = 4096, -ERR_FORMAT); /* only the order is wrong */
 	BAD(script.n = 2, -ERR_FORMAT);
 	BAD(script.info.used_bytes++, -ERR_FORMAT);
 	BAD(script.info.metadata_bytes = 2049, -ERR_FORMAT);
@@ -161,13 +162,30 @@ static void test_nobody_knows(void **state)
 	disk_close(view.disk);
 }
 
+/* Two readers that both know the region: what is left of one file system in another. */
+static void test_two_know(void **state)
+{
+	static const uint8_t fat[] = {0xeb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 1, 0, 2, 0, 2, 0, 0, 0xf8, 1, 0},
+			     end[] = {0x55, 0xaa}, ext[] = {0x53, 0xef};
+	struct fs_view view = {.length = REGION};
+
+	assert_int_equal(disk_open_memory(REGION, 512, &view.disk, NULL), 0);
+	assert_int_equal(disk_write(view.disk, fat, sizeof fat, 0, NULL), 0);
+	assert_int_equal(disk_write(view.disk, "\1", 1, 32, NULL), 0);
+	assert_int_equal(disk_write(view.disk, end, 2, 510, NULL), 0);
+	assert_string_equal(fs_probe(&view)->name, "fat");
+	assert_int_equal(disk_write(view.disk, ext, 2, 1024 + 56, NULL), 0);
+	assert_null(fs_probe(&view));
+	assert_int_equal(disk_write(view.disk, "\0", 1, 0, NULL), 0);
+	assert_string_equal(fs_probe(&view)->name, "ext");
+	disk_close(view.disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_map),
-		cmocka_unit_test(test_bad_maps),
-		cmocka_unit_test(test_view_read),
-		cmocka_unit_test(test_nobody_knows),
+		cmocka_unit_test(test_good_map),     cmocka_unit_test(test_bad_maps), cmocka_unit_test(test_view_read),
+		cmocka_unit_test(test_nobody_knows), cmocka_unit_test(test_two_know),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,26 @@ static void test_initialised_size(void **state)
 	bytes_put_le64(r.image + ntfs_make_record_at(&how, 6) + 56 + 48, 127);
 	expect(&r, -ERR_FORMAT, "has 127 bytes for 1024 clusters");
 	done(&r);
+	how.sectors = 1021; /* the last byte stands for five clusters only */
+	r = make(&how);
+	bytes_put_le64(r.image + ntfs_make_record_at(&how, 6) + 56 + 48, 127);
+	expect(&r, -ERR_FORMAT, "has 127 bytes for 1021 clusters");
+	done(&r);
+}
+
+/* A bitmap of 66 KiB: more than is held in memory at once. */
+static void test_long_bitmap(void **state)
+{
+	struct ntfs_make how = {.cluster_bytes = 512, .sectors = 66 * 1024 * 8};
+	const uint64_t at = 530000 * UINT64_C(512);
+	struct run r = make(&how);
+
+	ntfs_make_mark(&how, r.image, at, 1024, true);
+	expect(&r, 0, NULL);
+	assert_int_equal(r.used.at[r.used.n - 2].offset, at);
+	assert_int_equal(r.used.at[r.used.n - 2].length, 1024);
+	assert_int_equal(r.used.at[0].offset, 0);
+	done(&r);
 }
 
 static void test_region_sizes(void **state)
@@ -336,6 +356,35 @@ static void test_cross_check(void **state)
 	}
 	ntfs_make_mark(&how, r.image, MAKE_DATA_AT, 512, false);
 	expect(&r, 0, NULL);
+	done(&r);
+	/* Nothing is marked behind the last of them. */
+	r = make(&plain);
+	ntfs_make_mark(&plain, r.image, MAKE_DATA_AT, 12288, false);
+	expect(&r, 0, NULL);
+	ntfs_make_mark(&plain, r.image, MAKE_BITMAP_AT, 512, false);
+	expect(&r, -ERR_FORMAT, "lacks a system file's clusters");
+	done(&r);
+}
+
+/* What stood in a sector's last two bytes counts, not the signature that is there on the disk. */
+static void test_fix_ups(void **state)
+{
+	struct run r = make(&plain);
+	uint8_t *record = r.image + ntfs_make_record_at(&plain, 3), *a = record + 472;
+	uint8_t *kept = record + bytes_le16(record + 4) + 2; /* of the first sector */
+
+	/* The volume's information moves to where its flags are at byte 510. */
+	memcpy(a, record + 56 + bytes_le32(record + 60), 24);
+	bytes_put_le32(record + 60, 472 - 56);
+	bytes_put_le32(a + 4, 40);
+	bytes_put_le16(a + 20, 28);
+	bytes_put_le32(a + 40, UINT32_MAX);
+	bytes_put_le32(record + 24, 520);
+	assert_int_equal(record[510], 7);
+	bytes_put_le16(kept, 0);
+	expect(&r, 0, NULL);
+	bytes_put_le16(kept, 1);
+	expect(&r, -ERR_FORMAT, "the volume is marked dirty");
 	done(&r);
 }
 
@@ -536,12 +585,14 @@ int main(void)
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_bits_beyond_the_end),
 		cmocka_unit_test(test_initialised_size),
+		cmocka_unit_test(test_long_bitmap),
 		cmocka_unit_test(test_region_sizes),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_mirror),
 		cmocka_unit_test(test_broken_disk),
 		cmocka_unit_test(test_cross_check),
+		cmocka_unit_test(test_fix_ups),
 		cmocka_unit_test(test_runlists),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_attribute_lists),

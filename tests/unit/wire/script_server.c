@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "wire/message.h"
 
 struct script_server {
@@ -24,6 +25,7 @@ struct script_server {
 	char last_body[4096];
 	struct wire_job job;
 	bool cancel;
+	_Atomic bool stopping;
 };
 
 struct call {
@@ -141,23 +143,31 @@ static int give_chunk(void *arg, size_t index, const uint8_t *plain, size_t n)
 	return 0;
 }
 
-static void serve_get(struct script_server *s, const struct buf *body, bool only_one, struct buf *out)
+static void serve_get(struct script_server *s, const struct buf *body, enum script_action how, struct buf *out)
 {
 	struct give g = {.out = out};
 	struct chunk_source *source;
 	struct error err = {0};
 	uint64_t fetched;
-	size_t n;
+	size_t n, first = how == SCRIPT_OTHER_GET ? 1 : 0;
 
 	must(wire_hashes_view(body->data, body->len, &g.hashes, &n, NULL) == 0);
+	if (how == SCRIPT_EMPTY_GET)
+		n = 0;
+	else if (how == SCRIPT_SHORT_GET)
+		n = 1;
+	else if (how == SCRIPT_PART_GET)
+		n = 2;
 	g.coder = chunk_coder_new(1);
 	must(g.coder && memory_store_open_source(s->store, &source, NULL) == 0);
-	for (size_t i = 0; i < (only_one ? 1 : n); i++) {
+	for (size_t i = first; i < n; i++) {
 		struct give one = {.hashes = g.hashes + i, .coder = g.coder, .out = out};
 
 		if (chunk_source_get(source, &g.hashes[i], 1, give_chunk, &one, &fetched, &err) < 0)
 			wire_frame_encode_error(&g.hashes[i], err.text, out);
 	}
+	if (how == SCRIPT_PART_GET)
+		out->len -= 100;
 	chunk_source_close(source);
 	chunk_coder_free(g.coder);
 }
@@ -171,7 +181,7 @@ static void serve_hello(struct script_server *s, struct buf *out)
 	wire_job_encode(&job, out);
 }
 
-static void serve_commit(struct script_server *s, const struct buf *body, struct buf *out)
+static void serve_commit(struct script_server *s, const struct buf *body, enum script_action how, struct buf *out)
 {
 	struct snapshot snap;
 	struct chunk_sink *sink;
@@ -182,6 +192,8 @@ static void serve_commit(struct script_server *s, const struct buf *body, struct
 	must(chunk_sink_commit(sink, &snap, id, NULL) == 0);
 	chunk_sink_close(sink);
 	snapshot_clear(&snap);
+	if (how == SCRIPT_OTHER_ID)
+		id[0] = id[0] == '0' ? '1' : '0';
 	wire_commit_answer_encode(id, out);
 }
 
@@ -203,9 +215,9 @@ static void serve(struct script_server *s, const char *path, const struct call *
 	else if (ends_with(path, "/put"))
 		serve_put(s, &call->body, out);
 	else if (ends_with(path, "/get"))
-		serve_get(s, &call->body, call->step.action == SCRIPT_SHORT_GET, out);
+		serve_get(s, &call->body, call->step.action, out);
 	else if (ends_with(path, "/commit"))
-		serve_commit(s, &call->body, out);
+		serve_commit(s, &call->body, call->step.action, out);
 	else if (ends_with(path, "/snapshot"))
 		serve_snapshot(s, out);
 	else if (ends_with(path, "/progress"))
@@ -240,6 +252,14 @@ static void cut_free(void *arg)
 	free(c);
 }
 
+/* Ends the connection when the server is stopped, or after half a minute. */
+static enum MHD_Result be_silent(const struct script_server *s)
+{
+	for (int n = 0; n < 3000 && !s->stopping; n++)
+		clock_sleep_ms(10);
+	return MHD_NO;
+}
+
 static enum MHD_Result answer(struct script_server *s, struct MHD_Connection *conn, const char *path, struct call *call)
 {
 	struct buf out = {0};
@@ -247,6 +267,8 @@ static enum MHD_Result answer(struct script_server *s, struct MHD_Connection *co
 	unsigned status = 200;
 	enum MHD_Result rc;
 
+	if (call->step.action == SCRIPT_SILENT)
+		return be_silent(s);
 	if (call->step.action == SCRIPT_STATUS) {
 		status = call->step.status;
 		buf_printf(&out, "{\"error\": \"as the script says\", \"code\": \"%s\"}", call->step.name);
@@ -256,6 +278,12 @@ static enum MHD_Result answer(struct script_server *s, struct MHD_Connection *co
 		pthread_mutex_lock(&s->lock);
 		serve(s, path, call, &out);
 		pthread_mutex_unlock(&s->lock);
+	}
+	if (call->step.action == SCRIPT_TOO_LONG) {
+		uint8_t *blanks = buf_add(&out, WIRE_MAX_JSON_BYTES);
+
+		must(blanks);
+		memset(blanks, ' ', WIRE_MAX_JSON_BYTES);
 	}
 	if (call->step.action == SCRIPT_CUT_ANSWER) {
 		struct cut *c = calloc(1, sizeof *c);
@@ -320,7 +348,7 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **con_cls,
 	*con_cls = NULL;
 }
 
-struct script_server *script_server_start(struct memory_store *store, const char *token, unsigned short port)
+static struct script_server *start(struct memory_store *store, const char *token, unsigned short port, const char *tls)
 {
 	struct script_server *s = calloc(1, sizeof *s);
 	struct sockaddr_in at = {
@@ -333,14 +361,25 @@ struct script_server *script_server_start(struct memory_store *store, const char
 	s->cancel = true;
 	pthread_mutex_init(&s->lock, NULL);
 	make_certificate(s);
-	s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, port, NULL, NULL, on_request, s,
-				     MHD_OPTION_HTTPS_MEM_KEY, s->key_pem, MHD_OPTION_HTTPS_MEM_CERT, s->cert_pem,
-				     MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+	s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_TLS,
+				     port, NULL, NULL, on_request, s, MHD_OPTION_HTTPS_MEM_KEY, s->key_pem,
+				     MHD_OPTION_HTTPS_MEM_CERT, s->cert_pem, MHD_OPTION_SOCK_ADDR, &at,
+				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_HTTPS_PRIORITIES, tls,
 				     MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
 	must(s->daemon);
 	s->port = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 	snprintf(s->url, sizeof s->url, "https://127.0.0.1:%u", s->port);
 	return s;
+}
+
+struct script_server *script_server_start(struct memory_store *store, const char *token, unsigned short port)
+{
+	return start(store, token, port, "NORMAL");
+}
+
+struct script_server *script_server_start_old(struct memory_store *store, const char *token)
+{
+	return start(store, token, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.2");
 }
 
 void script_server_set(struct script_server *s, const struct script_step *steps, size_t n)
@@ -394,6 +433,7 @@ const char *script_server_last_body(const struct script_server *s)
 
 void script_server_stop(struct script_server *s)
 {
+	s->stopping = true;
 	MHD_stop_daemon(s->daemon);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -29,6 +29,7 @@ struct fixture {
 	struct hash hashes[CHUNKS];
 	struct chunk_frame frames[CHUNKS];
 	_Atomic unsigned waits, ends;
+	uint32_t silence_ms; /* 0: the default */
 };
 
 static void on_waiting(void *arg, const char *why, unsigned left)
@@ -47,6 +48,7 @@ static void connect_with(struct fixture *f, const char *pin, uint32_t limit_ms)
 					.pin = pin,
 					.limit_ms = limit_ms,
 					.first_wait_ms = 20,
+					.silence_ms = f->silence_ms,
 					.waiting = on_waiting,
 					.arg = f};
 
@@ -235,6 +237,39 @@ static void refuses_another_key(void **state)
 	assert_int_equal(f->waits, 0);
 }
 
+/* Only TLS 1.3 cannot do without a certificate. */
+static void refuses_an_older_tls(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	bool present[1];
+
+	disconnect(f);
+	script_server_stop(f->server);
+	f->server = script_server_start_old(f->store, TOKEN);
+	connect_with(f, script_server_pin(f->server), 100);
+	assert_int_equal(chunk_sink_have(f->sink, f->hashes, 1, present, &err), -ERR_UNREACHABLE);
+	assert_int_equal(script_server_requests(f->server), 0);
+}
+
+/* A server that hangs is like one that is gone: it is asked again. */
+static void silence_has_a_limit(void **state)
+{
+	static const struct script_step silent[] = {{"/have", SCRIPT_SILENT, 0, NULL}};
+	struct fixture *f = *state;
+	struct error err = {0};
+	bool present[1];
+	uint64_t start = clock_ms();
+
+	disconnect(f);
+	f->silence_ms = 1000;
+	connect_with(f, script_server_pin(f->server), 20000);
+	script_server_set(f->server, silent, 1);
+	assert_int_equal(chunk_sink_have(f->sink, f->hashes, 1, present, &err), 0);
+	assert_in_range(clock_ms() - start, 900, 20000);
+	assert_int_equal(script_server_requests(f->server), 2);
+}
+
 static void wrong_token_ends(void **state)
 {
 	struct fixture *f = *state;
@@ -293,6 +328,10 @@ static void cancel_ends_waiting(void **state)
 	struct error err = {0};
 	struct wire_finish fin = {.result = WIRE_CANCELLED, .code = 130};
 	enum wire_after after;
+	struct snapshot s = {.host = "john", .time = 1000, .version = "0.1.0"};
+	struct got g = {.f = f};
+	char id[SNAPSHOT_ID_BYTES];
+	bool present[1];
 	uint64_t start = clock_ms(), stored;
 	pthread_t t;
 
@@ -303,6 +342,13 @@ static void cancel_ends_waiting(void **state)
 	assert_int_equal(chunk_sink_put(f->sink, f->frames, 1, &stored, &err), -ERR_CANCELLED);
 	assert_in_range(clock_ms() - start, 150, 1500);
 	pthread_join(t, NULL);
+	/* What is asked for the job from now on ends before it begins. */
+	script_server_set(f->server, NULL, 0);
+	assert_int_equal(chunk_sink_have(f->sink, f->hashes, 1, present, &err), -ERR_CANCELLED);
+	assert_int_equal(chunk_sink_commit(f->sink, &s, id, &err), -ERR_CANCELLED);
+	assert_int_equal(chunk_source_get(f->source, f->hashes, 1, on_chunk, &g, &stored, &err), -ERR_CANCELLED);
+	assert_int_equal(wire_client_snapshot(f->client, &s, &err), -ERR_CANCELLED);
+	assert_int_equal(script_server_requests(f->server), 0);
 	/* The job's end is still told. */
 	assert_int_equal(wire_client_finish(f->client, &fin, &after, &err), 0);
 	assert_int_equal(after, WIRE_REBOOT);
@@ -312,6 +358,7 @@ static void cancel_ends_waiting(void **state)
 static void small_requests(void **state)
 {
 	static const struct script_step steps[] = {{"/hello", SCRIPT_CUT_ANSWER, 0, NULL}};
+	static const struct script_step busy[] = {{"/progress", SCRIPT_STATUS, 503, "busy"}};
 	char macs[1][WIRE_MAC_BYTES] = {"aa:bb:cc:dd:ee:ff"};
 	struct wire_hello hello = {.protocol = 1,
 				   .nonce = "00112233445566778899aabbccddeeff",
@@ -331,6 +378,11 @@ static void small_requests(void **state)
 	wire_job_clear(&job);
 	assert_int_equal(wire_client_progress(f->client, &p, &cancel, &err), 0);
 	assert_true(cancel);
+	/* A heart-beat is not tried again: the next one comes anyway. */
+	script_server_set(f->server, busy, 1);
+	assert_int_equal(wire_client_progress(f->client, &p, &cancel, &err), -EBUSY);
+	assert_false(cancel);
+	assert_int_equal(script_server_requests(f->server), 1);
 	script_server_set(f->server, steps, 1);
 	assert_int_equal(wire_client_hello(f->client, &hello, &job, &err), 0);
 	wire_job_clear(&job);
@@ -363,6 +415,38 @@ static void damage_and_nonsense_are_errors(void **state)
 	assert_true(memory_store_lose(f->store, &f->hashes[0]));
 	g.n = 0;
 	assert_int_equal(chunk_source_get(f->source, f->hashes, CHUNKS, on_chunk, &g, &fetched, &err), -ERR_DAMAGED);
+	assert_int_equal(f->waits, 0);
+}
+
+/* Answers that are whole and wrong. */
+static void lies_are_errors(void **state)
+{
+	static const struct script_step lies[] = {
+		{"/get", SCRIPT_OTHER_GET, 0, NULL}, {"/get", SCRIPT_PART_GET, 0, NULL},
+		{"/get", SCRIPT_EMPTY_GET, 0, NULL}, {"/put", SCRIPT_TOO_LONG, 0, NULL},
+		{"/have", SCRIPT_TOO_LONG, 0, NULL}, {"/commit", SCRIPT_OTHER_ID, 0, NULL}};
+	static const size_t got[] = {0, 1, 0};
+	struct snapshot s = {.host = "john", .time = 1000, .version = "0.1.0"};
+	struct fixture *f = *state;
+	struct error err = {0};
+	uint64_t fetched, stored;
+	bool present[1];
+	char id[SNAPSHOT_ID_BYTES];
+
+	put_all(f);
+	script_server_set(f->server, lies, 6);
+	for (size_t i = 0; i < 3; i++) {
+		struct got g = {.f = f};
+
+		assert_int_equal(chunk_source_get(f->source, f->hashes, 3, on_chunk, &g, &fetched, &err), -ERR_FORMAT);
+		assert_int_equal(g.n, got[i]);
+	}
+	assert_int_equal(chunk_sink_put(f->sink, f->frames, 1, &stored, &err), -ERR_FORMAT);
+	assert_non_null(strstr(err.text, "is longer than"));
+	assert_int_equal(chunk_sink_have(f->sink, f->hashes, 1, present, &err), -ERR_FORMAT);
+	assert_non_null(strstr(err.text, "is longer than"));
+	assert_int_equal(chunk_sink_commit(f->sink, &s, id, &err), -ERR_FORMAT);
+	assert_int_equal(script_server_used(f->server), 6);
 	assert_int_equal(f->waits, 0);
 }
 
@@ -403,11 +487,14 @@ int main(void)
 		WITH(cut_get_goes_on_where_it_was),
 		WITH(ends_at_once_what_cannot_help),
 		WITH(refuses_another_key),
+		WITH(refuses_an_older_tls),
+		WITH(silence_has_a_limit),
 		WITH(wrong_token_ends),
 		WITH(gives_up_after_the_limit),
 		WITH(cancel_ends_waiting),
 		WITH(small_requests),
 		WITH(damage_and_nonsense_are_errors),
+		WITH(lies_are_errors),
 		WITH(commits),
 		cmocka_unit_test(bad_options),
 	};

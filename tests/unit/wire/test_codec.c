@@ -261,9 +261,9 @@ static void job_round_trip(void **state)
 
 static void job_defaults_are_safe(void **state)
 {
-	static const char text[] =
-		"{\"session\":\"0000000000000000000000000000000000000000000000000000000000000000\","
-		"\"job\":1,\"time\":1,\"kind\":\"restore\",\"host\":\"a\",\"after\":\"stay\",\"tags\":[],\"disk\":null,\"new\":1}";
+	static const char text[] = "{\"session\":\"0000000000000000000000000000000000000000000000000000000000000000\","
+				   "\"job\":1,\"time\":1,\"kind\":\"restore\",\"host\":\"a\",\"after\":\"stay\","
+				   "\"tags\":[],\"disk\":null,\"new\":1}";
 	struct wire_job j;
 	struct error err = {0};
 

@@ -187,9 +187,21 @@ static void backup_and_restore(void **state)
 	assert_true(same(f->source, f->target));
 }
 
+/* A figure of the last finish. */
+static uint64_t told(const struct fixture *f, const char *name)
+{
+	char key[40];
+	const char *at;
+
+	snprintf(key, sizeof key, "\"%s\":", name);
+	at = strstr(script_server_last_body(f->server), key);
+	assert_non_null(at);
+	return strtoull(at + strlen(key), NULL, 10);
+}
+
 static void round_trip(void **state)
 {
-	struct wire_job job = {.job = 8, .kind = WIRE_RESTORE, .host = "john", .allow_single = true, .read_back = true};
+	struct wire_job job = {.job = 8, .kind = WIRE_RESTORE, .host = "john", .allow_single = true, .full = true};
 	struct fixture *f = *state;
 
 	assert_int_equal(run(f, f->source, 5000)->code, 0);
@@ -197,6 +209,15 @@ static void round_trip(void **state)
 	script_server_set_job(f->server, &job);
 	assert_int_equal(run(f, f->target, 5000)->code, 0);
 	assert_true(same(f->source, f->target));
+	assert_in_range(told(f, "read_bytes"), 0, DISK_BYTES / 4);
+	assert_in_range(told(f, "written_bytes"), DISK_BYTES / 2, DISK_BYTES);
+
+	/* What was written is read back. */
+	job.read_back = true;
+	restart_server(f);
+	script_server_set_job(f->server, &job);
+	assert_int_equal(run(f, f->target, 5000)->code, 0);
+	assert_in_range(told(f, "read_bytes"), DISK_BYTES / 2, 2 * DISK_BYTES);
 
 	job.kind = WIRE_VERIFY;
 	job.against_disk = true;
@@ -354,6 +375,30 @@ static void cancelled_by_the_server(void **state)
 	assert_int_equal(snapshots(f), 0);
 }
 
+/* The server has given the job up, and says so to the heart-beat. */
+static void ended_by_the_server(void **state)
+{
+	static const struct {
+		unsigned status;
+		const char *name;
+	} ways[] = {{409, "state"}, {410, "cancelled"}, {401, "token"}};
+	struct script_step busy[100];
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 100; i++)
+		busy[i] = (struct script_step){"/put", SCRIPT_STATUS, 503, "busy"};
+	for (size_t i = 0; i < 3; i++) {
+		uint64_t start = clock_ms();
+
+		restart_server(f);
+		script_server_set(f->server, busy, 100);
+		script_server_end_job(f->server, ways[i].status, ways[i].name);
+		assert_int_equal(run(f, f->source, 60000)->code, EXIT_CODE_INTERRUPTED);
+		assert_in_range(clock_ms() - start, 0, 10000);
+	}
+	assert_int_equal(snapshots(f), 0);
+}
+
 static void lost_server_is_not_success(void **state)
 {
 	struct fixture *f = *state;
@@ -380,6 +425,7 @@ int main(void)
 		WITH(ends_that_are_not_done),
 		WITH(sends_again_what_the_server_lost),
 		WITH(cancelled_by_the_server),
+		WITH(ended_by_the_server),
 		WITH(lost_server_is_not_success),
 	};
 

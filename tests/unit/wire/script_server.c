@@ -25,6 +25,7 @@ struct script_server {
 	char last_body[4096];
 	struct wire_job job;
 	bool cancel;
+	struct script_step ended; /* how progress is answered; action SCRIPT_STATUS when it is set */
 	_Atomic bool stopping;
 };
 
@@ -310,6 +311,8 @@ static struct call *begin_call(struct script_server *s, struct MHD_Connection *c
 	s->requests++;
 	if (s->used < s->n_steps && ends_with(path, s->steps[s->used].path))
 		call->step = s->steps[s->used++];
+	if (s->ended.action == SCRIPT_STATUS && ends_with(path, "/progress"))
+		call->step = s->ended;
 	if (!auth || strncmp(auth, "Bearer ", 7) != 0 || strcmp(auth + 7, s->token) != 0)
 		call->step = (struct script_step){.action = SCRIPT_STATUS, .status = 401, .name = "token"};
 	pthread_mutex_unlock(&s->lock);
@@ -399,6 +402,11 @@ void script_server_set_job(struct script_server *s, const struct wire_job *job)
 void script_server_set_cancel(struct script_server *s, bool cancel)
 {
 	s->cancel = cancel;
+}
+
+void script_server_end_job(struct script_server *s, unsigned status, const char *name)
+{
+	s->ended = (struct script_step){.action = SCRIPT_STATUS, .status = status, .name = name};
 }
 
 size_t script_server_used(struct script_server *s)

@@ -41,6 +41,8 @@ void script_server_set(struct script_server *s, const struct script_step *steps,
 void script_server_set_job(struct script_server *s, const struct wire_job *job);
 /* What progress answers. */
 void script_server_set_cancel(struct script_server *s, bool cancel);
+/* Progress is answered with this status and code name from now on. */
+void script_server_end_job(struct script_server *s, unsigned status, const char *name);
 /* How many steps are used up; how many requests came in all. */
 size_t script_server_used(struct script_server *s);
 size_t script_server_requests(struct script_server *s);

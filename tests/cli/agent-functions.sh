@@ -88,6 +88,20 @@ start_agent() {
 	started+=("$agent_pid")
 }
 
+# peak_of_agent: waits until $agent_pid ends and sets $peak_mib to the most memory that it held.
+peak_of_agent() {
+	local kib=0 now state
+	for _ in $(seq 6000); do
+		state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$agent_pid/status" 2>/dev/null) || break
+		[ "$state" != Z ] || break
+		now=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$agent_pid/status" 2>/dev/null) || break
+		kib=${now:-$kib}
+		sleep 0.05
+	done
+	peak_mib=$((kib / 1024))
+	[ "$peak_mib" -gt 0 ] || fail "the agent was gone before its memory was measured"
+}
+
 # wait_agent CODE
 wait_agent() {
 	local got=0

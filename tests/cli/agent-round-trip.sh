@@ -83,4 +83,18 @@ printf x | dd of="$work/new.img" bs=1 seek=$((70 << 20)) conv=notrunc status=non
 start_job verify pc1 --against-disk
 expect 1 run_agent "$work/new.img"
 says differ
+
+# A disk that is larger than what the agent may hold: text without repetition, so that every chunk is sent, and little is
+# stored. Sanitizers need memory of their own.
+if ! grep -q __asan_init "$agent"; then
+	awk 'BEGIN { for (i = 0; i < 680000; i++) printf "%999d\n", i }' >"$work/large.img"
+	truncate -s %512 "$work/large.img"
+	start_job backup pc1
+	start_agent "$work/large.img"
+	peak_of_agent
+	wait_agent 0
+	ended 'done' 0
+	rm "$work/large.img"
+	[ "$peak_mib" -lt 512 ] || fail "the agent held $peak_mib MiB"
+fi
 exit 0

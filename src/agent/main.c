@@ -19,9 +19,6 @@
 #include "base/io.h"
 #include "base/text.h"
 
-#define LOST_WAIT_S 60		 /* how long a failure that the server does not know of stays on screen */
-#define STAY_LIMIT_S (24 * 3600) /* how long a PC that shall stay stays */
-
 struct options {
 	struct boot_args boot;
 	const char *disks[64];
@@ -159,24 +156,23 @@ static void run(struct options *o, struct live *live, struct beat *beat, struct 
 /* Leaves time to read the screen, then powers off or reboots; returns only when the kernel does not do it. */
 static void leave(const struct session_end *end, struct live *live)
 {
-	enum wire_after after = end->acknowledged ? end->after : WIRE_POWEROFF;
-	unsigned wait = !end->acknowledged ? LOST_WAIT_S : after == WIRE_STAY ? STAY_LIMIT_S : 1;
+	const struct session_leave how = session_leave(end);
 
 	if (end->text[0])
 		LIVE_SET(live, trouble, "%s", end->text);
-	for (unsigned left = wait; left > 0; left--) {
+	for (unsigned left = how.wait_s; left > 0; left--) {
 		if (!end->acknowledged)
 			LIVE_SET(live, step, "the server does not know how this ended; this PC powers off in %u s",
 				 left);
-		else if (after == WIRE_STAY)
+		else if (how.after == WIRE_STAY)
 			LIVE_SET(live, step, "done; this PC stays on, as it was told");
 		else
-			LIVE_SET(live, step, "done; this PC %s", after == WIRE_REBOOT ? "restarts" : "powers off");
+			LIVE_SET(live, step, "done; this PC %s", how.after == WIRE_REBOOT ? "restarts" : "powers off");
 		clock_sleep_ms(1000);
 	}
 	sync();
 	for (int tries = 0; tries < 3; tries++) {
-		reboot(after == WIRE_REBOOT ? RB_AUTOBOOT : RB_POWER_OFF);
+		reboot(how.after == WIRE_REBOOT ? RB_AUTOBOOT : RB_POWER_OFF);
 		log_error("the kernel does not power off; trying again");
 		clock_sleep_ms(5000);
 	}

@@ -14,6 +14,9 @@
 #include "base/text.h"
 #include "wire/client.h"
 
+#define LOST_WAIT_S 60		 /* how long a failure that the server does not know of stays on screen */
+#define STAY_LIMIT_S (24 * 3600) /* how long a PC that shall stay stays */
+
 static void fail(struct session_end *end, int code, const struct error *err)
 {
 	end->code = error_exit_code(code);
@@ -139,4 +142,11 @@ void session_run(const struct session_options *o, struct live *live, struct beat
 	wire_client_free(client);
 	wire_job_clear(&job);
 	wire_hello_clear(&hello);
+}
+
+struct session_leave session_leave(const struct session_end *end)
+{
+	if (!end->acknowledged)
+		return (struct session_leave){.after = WIRE_POWEROFF, .wait_s = LOST_WAIT_S};
+	return (struct session_leave){.after = end->after, .wait_s = end->after == WIRE_STAY ? STAY_LIMIT_S : 1};
 }

@@ -27,4 +27,11 @@ struct session_end {
 /* Does the server's job from hello to finish. Never fails otherwise than by what it says in *end. */
 void session_run(const struct session_options *o, struct live *live, struct beat *beat, struct session_end *end);
 
+/* How a PC is left after that: as the server wants, but powered off when the server does not know of the end. */
+struct session_leave {
+	enum wire_after after;
+	unsigned wait_s; /* for so long the screen stays first; WIRE_STAY: for so long the PC stays on */
+};
+struct session_leave session_leave(const struct session_end *end);
+
 #endif

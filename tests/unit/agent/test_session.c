@@ -309,6 +309,27 @@ static void untold_end_is_not_acknowledged(void **state)
 	assert_int_equal(snapshots(f), 1);
 }
 
+/* A PC does what the server wants only when the server knows how the job ended; else it shows what went wrong first. */
+static void leaves_as_the_server_knows(void **state)
+{
+	struct session_end end = {.acknowledged = true, .after = WIRE_POWEROFF};
+
+	assert_int_equal(session_leave(&end).after, WIRE_POWEROFF);
+	assert_in_range(session_leave(&end).wait_s, 0, 5);
+	end.after = WIRE_REBOOT;
+	assert_int_equal(session_leave(&end).after, WIRE_REBOOT);
+	assert_in_range(session_leave(&end).wait_s, 0, 5);
+	end.after = WIRE_STAY;
+	assert_int_equal(session_leave(&end).after, WIRE_STAY);
+	assert_in_range(session_leave(&end).wait_s, 3600, 7 * 24 * 3600);
+	end.acknowledged = false;
+	for (int after = WIRE_POWEROFF; after <= WIRE_STAY; after++) {
+		end.after = (enum wire_after)after;
+		assert_int_equal(session_leave(&end).after, WIRE_POWEROFF);
+		assert_in_range(session_leave(&end).wait_s, 30, 600);
+	}
+}
+
 static void ends_that_are_not_done(void **state)
 {
 	static const struct script_step refused[] = {{"/hello", SCRIPT_STATUS, 403, "refused"}};
@@ -422,6 +443,7 @@ int main(void)
 		WITH(sources_are_opened_for_reading),
 		WITH(what_could_not_be_judged_is_told),
 		WITH(untold_end_is_not_acknowledged),
+		cmocka_unit_test(leaves_as_the_server_knows),
 		WITH(ends_that_are_not_done),
 		WITH(sends_again_what_the_server_lost),
 		WITH(cancelled_by_the_server),

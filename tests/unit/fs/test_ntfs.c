@@ -458,6 +458,8 @@ static void test_records(void **state)
 		{3, 0, 4, 0, "no signature"},
 		{5, 0, 4, 0, NULL},
 		{7, 0, 4, 0, "no signature"},
+		{4, 22, 2, 0, "not in use"},
+		{7, 22, 2, 0, "not in use"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

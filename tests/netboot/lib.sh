@@ -76,7 +76,7 @@ trap 'exit 130' INT TERM
 
 # --- the network --------------------------------------------------------------------------------------------------------
 
-# Runs a command in the server's namespace.
+# Runs a command in the server's namespace. Not for the background: $! would be the shell in between, and what it started would stay.
 lib_in_server() { ip netns exec "$lib_server_ns" "$@"; }
 
 # Makes both namespaces, the bridge, and a cable between them; starts the site's DHCP server.

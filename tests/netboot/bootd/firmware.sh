@@ -29,7 +29,7 @@ code = b"\xba\xf8\x03" + b"".join(b"\xb0" + bytes([c]) + b"\xee" for c in b"DISK
 open(sys.argv[1], "wb").write(code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))' "$lib_dir/disk.img"
 
 lib_network_up
-lib_in_server python3 -u -m http.server --bind 10.77.0.1 --directory "$lib_dir/www" 8067 >"$lib_dir/http" 2>&1 &
+ip netns exec "$lib_server_ns" python3 -u -m http.server --bind 10.77.0.1 --directory "$lib_dir/www" 8067 >"$lib_dir/http" 2>&1 &
 lib_pids+=($!)
 
 mkfifo "$lib_dir/commands"
@@ -50,7 +50,7 @@ arm() { # HOST MAC
 # --- not armed: not one packet from us, and the disk boots
 mac=52:54:00:77:01:01
 vm_define cold bios "$mac" "$lib_dir/disk.img"
-lib_in_server tcpdump -i coldtap -U -n -w "$lib_dir/cold.pcap" "udp and src host 10.77.0.1" 2>"$lib_dir/tcpdump" &
+ip netns exec "$lib_server_ns" tcpdump -i coldtap -U -n -w "$lib_dir/cold.pcap" "udp and src host 10.77.0.1" 2>"$lib_dir/tcpdump" &
 tcpdump=$!
 lib_pids+=("$tcpdump")
 lib_wait_file "$lib_dir/tcpdump" listening 5

@@ -65,8 +65,8 @@ void live_waiting(void *arg, const char *why, unsigned left_seconds);
 /* Ends the work with this negative code; the first one counts. */
 void live_stop(struct live *l, int code);
 
-/* Takes the lines that the server does not have yet, at most WIRE_MAX_LOG_LINES, with a word about lines that were dropped
- * before them; wire_log_clear() when done. */
+/* Takes the lines that the server does not have yet, at most WIRE_MAX_LOG_LINES, with a word about lines that were
+ * dropped before them; wire_log_clear() when done. */
 void live_take_log(struct live *l, struct wire_log *out);
 /* Puts them back in front after sending failed; empties `lines`. */
 void live_return_log(struct live *l, struct wire_log *lines);

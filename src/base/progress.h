@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 struct progress {
-	const char *phase;	 /* "planning", "reading", "writing", "checking", "committing": static text */
-	uint64_t done_bytes;	 /* of this phase */
-	uint64_t total_bytes;	 /* of this phase; 0 when unknown */
-	uint64_t new_bytes;	 /* backup: plain bytes of chunks the store did not have */
-	uint64_t stored_bytes;	 /* backup: compressed bytes sent; restore: fetched */
-	uint64_t skipped_bytes;	 /* restore: already in place */
-	const char *region;	 /* what is worked on, as "partition 2 (ntfs)"; may be NULL; valid during the call */
+	const char *phase;	/* "planning", "reading", "writing", "checking", "committing": static text */
+	uint64_t done_bytes;	/* of this phase */
+	uint64_t total_bytes;	/* of this phase; 0 when unknown */
+	uint64_t new_bytes;	/* backup: plain bytes of chunks the store did not have */
+	uint64_t stored_bytes;	/* backup: compressed bytes sent; restore: fetched */
+	uint64_t skipped_bytes; /* restore: already in place */
+	const char *region;	/* what is worked on, as "partition 2 (ntfs)"; may be NULL; valid during the call */
 };
 
 /* Called at most a few times a second, and at every change of phase, one call at a time, from any of

@@ -158,7 +158,10 @@ int text_parse_time(const char *text, int64_t *unix_seconds)
 /* The length of a well-formed UTF-8 sequence of 2 to 4 bytes at s, or 0. */
 static size_t utf8_length(const unsigned char *s)
 {
-	size_t n = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	size_t n = s[0] >= 0xc2 && s[0] < 0xe0	 ? 2
+		   : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+		   : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+						 : 0;
 
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)

@@ -99,7 +99,8 @@ const struct command cli_bootimage = {
 	.name = "bootimage",
 	.synopsis = {"build [--out DIR] [--small]"},
 	.summary = "Make the boot image: kernel, initramfs with our agent, and the loaders.",
-	.details = "Takes Debian's signed kernel package from apt without installing it. The same inputs give the same bytes.",
+	.details = "Takes Debian's signed kernel package from apt without installing it. The same inputs give the same "
+		   "bytes.",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = 1,

@@ -114,12 +114,13 @@ json_t *cli_snapshot_line_json(const struct snapshot *s)
 {
 	char time[TEXT_SIZE_BYTES];
 	json_t *tags = json_array();
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "snapshot", s->id,
-			      "host", s->host, "time", text_time(s->time, time), "disk_bytes", (json_int_t)s->disk_bytes,
-			      "used_bytes", (json_int_t)s->used_bytes, "read_bytes", (json_int_t)s->read_bytes,
-			      "metadata_bytes", (json_int_t)s->metadata_bytes, "new_bytes", (json_int_t)s->new_bytes,
-			      "stored_bytes", (json_int_t)s->stored_bytes, "chunks", (json_int_t)s->chunks, "new_chunks",
-			      (json_int_t)s->new_chunks, "seconds", s->seconds, "degraded", (int)s->degraded);
+	json_t *o =
+		json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "snapshot", s->id,
+			  "host", s->host, "time", text_time(s->time, time), "disk_bytes", (json_int_t)s->disk_bytes,
+			  "used_bytes", (json_int_t)s->used_bytes, "read_bytes", (json_int_t)s->read_bytes,
+			  "metadata_bytes", (json_int_t)s->metadata_bytes, "new_bytes", (json_int_t)s->new_bytes,
+			  "stored_bytes", (json_int_t)s->stored_bytes, "chunks", (json_int_t)s->chunks, "new_chunks",
+			  (json_int_t)s->new_chunks, "seconds", s->seconds, "degraded", (int)s->degraded);
 
 	for (size_t i = 0; i < s->n_tags; i++)
 		json_array_append_new(tags, json_string(s->tags[i]));

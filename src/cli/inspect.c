@@ -27,11 +27,12 @@ static const char *role(const struct plan_region *r)
 
 static json_t *region_json(const struct plan_region *r, bool used)
 {
-	json_t *o = json_pack("{s:I, s:I, s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s}", "start",
-			      (json_int_t)r->region.start, "length", (json_int_t)r->region.length, "number",
-			      (int)r->region.number, "role", role(r), "kind", r->kind, "copied", copied(r), "used_bytes",
-			      (json_int_t)r->used_bytes, "metadata_bytes", (json_int_t)r->metadata_bytes, "type",
-			      r->region.type, "uuid", r->region.uuid, "label", r->region.label, "note", r->note);
+	json_t *o =
+		json_pack("{s:I, s:I, s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s}", "start",
+			  (json_int_t)r->region.start, "length", (json_int_t)r->region.length, "number",
+			  (int)r->region.number, "role", role(r), "kind", r->kind, "copied", copied(r), "used_bytes",
+			  (json_int_t)r->used_bytes, "metadata_bytes", (json_int_t)r->metadata_bytes, "type",
+			  r->region.type, "uuid", r->region.uuid, "label", r->region.label, "note", r->note);
 	json_t *list;
 
 	if (!used)
@@ -48,11 +49,11 @@ static void print_json(const char *path, const struct plan *plan, bool used)
 {
 	json_t *regions = json_array();
 	json_t *o = json_pack("{s:s, s:I, s:i, s:s, s:s, s:b, s:s, s:I, s:I, s:b}", "disk", path, "size_bytes",
-			      (json_int_t)plan->layout.size_bytes, "sector_bytes", (int)plan->layout.sector_bytes, "table",
-			      layout_table_name(plan->layout.table), "disk_id", plan->layout.disk_id, "damaged",
-			      (int)plan->layout.damaged, "note", plan->layout.note, "used_bytes",
-			      (json_int_t)plan->used_bytes, "metadata_bytes", (json_int_t)plan->metadata_bytes, "degraded",
-			      (int)plan->degraded);
+			      (json_int_t)plan->layout.size_bytes, "sector_bytes", (int)plan->layout.sector_bytes,
+			      "table", layout_table_name(plan->layout.table), "disk_id", plan->layout.disk_id,
+			      "damaged", (int)plan->layout.damaged, "note", plan->layout.note, "used_bytes",
+			      (json_int_t)plan->used_bytes, "metadata_bytes", (json_int_t)plan->metadata_bytes,
+			      "degraded", (int)plan->degraded);
 
 	for (size_t i = 0; i < plan->n; i++)
 		json_array_append_new(regions, region_json(&plan->regions[i], used));

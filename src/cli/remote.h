@@ -13,7 +13,8 @@ void remote_close(struct remote *r);
 /* One request. path begins with /api/v1/; body may be NULL (its reference is kept by the caller); *answer gets a new
  * reference (may be NULL when nobody wants it). 0; -ERR_UNREACHABLE when g4ld does not answer; the code that g4ld's
  * error means otherwise, with its sentence. */
-int remote_call(struct remote *r, const char *method, const char *path, json_t *body, json_t **answer, struct error *err);
+int remote_call(struct remote *r, const char *method, const char *path, json_t *body, json_t **answer,
+		struct error *err);
 
 /* Starts one job and, unless detach, follows it on stderr until it ends (see remote_follow()). request: the
  * body of POST /api/v1/jobs. *job gets the last answer about it (new reference), or NULL. */

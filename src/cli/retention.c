@@ -59,7 +59,8 @@ static int forget(const struct cli_args *args, struct error *err)
 		for (size_t i = 0; i < gone.n; i++)
 			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "snapshot", gone.at[i].id, "host",
 							      gone.at[i].host, "time", text_time(gone.at[i].time, t)));
-		cli_print_json(json_pack("{s:o, s:I, s:b}", "forgotten", list, "kept", (json_int_t)gone.kept, "dry_run", dry));
+		cli_print_json(
+			json_pack("{s:o, s:I, s:b}", "forgotten", list, "kept", (json_int_t)gone.kept, "dry_run", dry));
 	} else if (r == 0) {
 		for (size_t i = 0; i < gone.n; i++)
 			printf("%s %s@%.12s of %s\n", dry ? "would forget" : "forgot", gone.at[i].host, gone.at[i].id,

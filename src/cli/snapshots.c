@@ -89,8 +89,7 @@ static int run_remote(const struct cli_args *args, const char *host, struct erro
 	snprintf(path, sizeof path, "/api/v1/snapshots%s%s", host ? "?host=" : "", host ? host : "");
 	r = remote_call(remote, "GET", path, NULL, &answer, err);
 	list = json_is_array(answer) ? answer : json_object_get(answer, "snapshots");
-	json_array_foreach(list, i, line)
-		show(args, json_incref(line), i == 0);
+	json_array_foreach(list, i, line) show(args, json_incref(line), i == 0);
 	if (r == 0 && json_array_size(list) == 0 && !args->json)
 		fprintf(stderr, "no snapshots%s%s\n", host ? " of " : "", host ? host : "");
 	json_decref(answer);

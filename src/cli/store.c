@@ -20,9 +20,9 @@ static int show(struct store *s, const char *where, bool json, struct error *err
 	if (r < 0)
 		return r;
 	if (json) {
-		cli_print_json(json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "store", where, "id", f.id, "version",
-					 (int)f.version, "packs", (json_int_t)f.packs, "chunks", (json_int_t)f.chunks,
-					 "plain_bytes", (json_int_t)f.plain_bytes, "stored_bytes",
+		cli_print_json(json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "store", where, "id", f.id,
+					 "version", (int)f.version, "packs", (json_int_t)f.packs, "chunks",
+					 (json_int_t)f.chunks, "plain_bytes", (json_int_t)f.plain_bytes, "stored_bytes",
 					 (json_int_t)f.stored_bytes, "snapshots", (json_int_t)f.snapshots));
 		return 0;
 	}
@@ -37,8 +37,8 @@ static void print_damage(void *arg, const struct store_damage *d)
 	json_t *list = arg;
 
 	if (list) {
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "object", d->object, "what", d->what, "snapshot",
-						      d->snapshot));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "object", d->object, "what", d->what,
+						      "snapshot", d->snapshot));
 		return;
 	}
 	printf("%s: %s%s%s\n", d->object, d->what, d->snapshot ? "; needed by " : "", d->snapshot ? d->snapshot : "");
@@ -84,7 +84,8 @@ static int run(const struct cli_args *args, struct error *err)
 		if (r < 0)
 			return r == -EEXIST || r == -ENOTEMPTY ? error_set(err, -ERR_REFUSED, "%s", err->text) : r;
 	} else if (strcmp(verb, "info") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "rebuild-index") != 0) {
-		return error_set(err, -ERR_USAGE, "g4l store knows init, info, check and rebuild-index, not '%s'", verb);
+		return error_set(err, -ERR_USAGE, "g4l store knows init, info, check and rebuild-index, not '%s'",
+				 verb);
 	}
 	r = store_open(where, &s, err);
 	if (r < 0)

@@ -58,10 +58,10 @@ enum disk_open_flags {
 
 /* Opens a block device or a raw image file. sector_bytes: 0 takes the device's own, or 512 for files.
  * A device opened without DISK_WRITE is set read-only in the kernel until it is closed, except where somebody else
- * uses it (a mounted file system would break): that gives a warning in the log. Opening claims the device either way, so
- * nobody mounts it meanwhile; with DISK_EXCLUSIVE a claim of somebody else is an error.
- * 0, -ENOENT, -EBUSY, -EACCES, -EROFS (writing to a device that is set read-only),
- * -EINVAL (neither device nor file, size 0) … The caller closes *out. */
+ * uses it (a mounted file system would break): that gives a warning in the log. Opening claims the device either way,
+ * so nobody mounts it meanwhile; with DISK_EXCLUSIVE a claim of somebody else is an error. 0, -ENOENT, -EBUSY, -EACCES,
+ * -EROFS (writing to a device that is set read-only), -EINVAL (neither device nor file, size 0) … The caller closes
+ * *out. */
 int disk_open_file(const char *path, unsigned flags, uint32_t sector_bytes, struct disk **out, struct error *err);
 
 /* A disk in memory of its own, zeros at first. 0 or -ENOMEM. */

@@ -1,7 +1,7 @@
 /*
  * Restore: compares what is in place, fetches and writes the rest, reads back what was written. Writes only inside the
- * extents of the recipe. What makes a disk look whole, at its start and in its last sector, is taken away before the first
- * write and written last, the start at the very end.
+ * extents of the recipe. What makes a disk look whole, at its start and in its last sector, is taken away before the
+ * first write and written last, the start at the very end.
  */
 #include <inttypes.h>
 #include <stdio.h>

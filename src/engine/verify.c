@@ -177,7 +177,8 @@ static int verify_disk(struct verify *v, struct error *err)
 	recipe_list_free(&v->recipe);
 	if (rc == 0 && atomic_load(&v->recipe_bytes) != v->disk->used_bytes)
 		rc = error_set(err, -ERR_DAMAGED,
-			       "the snapshot is damaged: its recipe covers %" PRIu64 " bytes of a disk instead of %" PRIu64,
+			       "the snapshot is damaged: its recipe covers %" PRIu64
+			       " bytes of a disk instead of %" PRIu64,
 			       atomic_load(&v->recipe_bytes), v->disk->used_bytes);
 	return rc;
 }

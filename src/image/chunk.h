@@ -35,8 +35,9 @@ struct chunk_coder;
 struct chunk_coder *chunk_coder_new(int level);
 void chunk_coder_free(struct chunk_coder *c);
 
-/* Fills a frame for plain bytes whose hash is known. body: room for plain_bytes bytes, at least as long as *frame lives;
- * the frame's body points there, or at `plain` itself where it does not compress. 0, or -EINVAL for a bad length. */
+/* Fills a frame for plain bytes whose hash is known. body: room for plain_bytes bytes, at least as long as *frame
+ * lives; the frame's body points there, or at `plain` itself where it does not compress. 0, or -EINVAL for a bad
+ * length. */
 int chunk_encode(struct chunk_coder *c, const struct hash *hash, const void *plain, size_t plain_bytes, uint8_t *body,
 		 struct chunk_frame *frame);
 

@@ -1,7 +1,8 @@
 /*
  * Recipes: which extents of a disk are made of which bytes of which chunks. A recipe is a list of segments, each for
  * one window of RECIPE_WINDOW_BYTES of the disk; each segment is stored as a chunk, so that windows which
- * did not change cost nothing in the next snapshot. Root chunks list the segments. A recipe does not care how chunks were cut.
+ * did not change cost nothing in the next snapshot. Root chunks list the segments. A recipe does not care how chunks
+ * were cut.
  */
 #ifndef G4L_IMAGE_RECIPE_H
 #define G4L_IMAGE_RECIPE_H
@@ -15,7 +16,8 @@
 
 #define RECIPE_WINDOW_BYTES (64ull << 20)
 #define RECIPE_ZERO UINT32_MAX /* as a chunk index: the extent reads as zeros */
-/* A segment must fit a chunk; a window too fragmented for that is split into several segments with ascending extents. */
+/* A segment must fit a chunk; a window too fragmented for that is split into several segments with ascending extents.
+ */
 #define RECIPE_MAX_SEGMENT_BYTES (1u << 20)
 
 struct recipe_chunk {
@@ -44,9 +46,10 @@ void recipe_segment_clear(struct recipe_segment *s);
 size_t recipe_segment_bytes(size_t n_chunks, size_t n_extents);
 /* Appends the encoded segment. 0, -ENOMEM, or -EINVAL when it breaks a rule above. */
 int recipe_segment_encode(const struct recipe_segment *s, struct buf *out, struct error *err);
-/* Parses and checks every rule: order, window, chunk indices, chunk_offset + length ≤ plain_bytes. disk_bytes bounds the offsets.
- * 0; -ERR_DAMAGED, -ERR_VERSION, -ENOMEM. */
-int recipe_segment_decode(const void *bytes, size_t len, uint64_t disk_bytes, struct recipe_segment *out, struct error *err);
+/* Parses and checks every rule: order, window, chunk indices, chunk_offset + length ≤ plain_bytes. disk_bytes bounds
+ * the offsets. 0; -ERR_DAMAGED, -ERR_VERSION, -ENOMEM. */
+int recipe_segment_decode(const void *bytes, size_t len, uint64_t disk_bytes, struct recipe_segment *out,
+			  struct error *err);
 
 /* A root chunk: a list of segments in order of the disk. */
 struct recipe_root_entry {

@@ -13,16 +13,16 @@
 #include "base/error.h"
 #include "base/hash.h"
 
-#define SNAPSHOT_ID_BYTES 33	      /* 32 hex digits and the terminating zero */
+#define SNAPSHOT_ID_BYTES 33	       /* 32 hex digits and the terminating zero */
 #define SNAPSHOT_MAX_BYTES (16u << 20) /* of the encoded form */
 
 /* What a region was, and how it was copied. */
 struct snapshot_region {
 	uint64_t start, length;
-	unsigned number;     /* partition number, 0: none */
-	char role[12];	     /* "table", "partition", "gap" */
-	char kind[32];	     /* "ntfs", "fat32", "ext4", "gpt", "mbr", "gap", or libblkid's name, or "unknown" */
-	char copied[8];	     /* "used", "raw", "none" (a large gap that belongs to nobody) */
+	unsigned number; /* partition number, 0: none */
+	char role[12];	 /* "table", "partition", "gap" */
+	char kind[32];	 /* "ntfs", "fat32", "ext4", "gpt", "mbr", "gap", or libblkid's name, or "unknown" */
+	char copied[8];	 /* "used", "raw", "none" (a large gap that belongs to nobody) */
 	char type[40], uuid[40], label[112];
 	uint64_t used_bytes;
 	char note[400];
@@ -43,10 +43,10 @@ struct snapshot_disk {
 struct snapshot {
 	char id[SNAPSHOT_ID_BYTES]; /* the first 16 bytes of the encoded form's SHA-256; set by encode and decode */
 	char host[64];
-	int64_t time;		    /* unix seconds, when the backup began */
-	uint32_t time_ns;	    /* and nanoseconds: two backups within a second have an order */
-	double seconds;		    /* how long it took */
-	char version[32];	    /* of the program that made it */
+	int64_t time;	  /* unix seconds, when the backup began */
+	uint32_t time_ns; /* and nanoseconds: two backups within a second have an order */
+	double seconds;	  /* how long it took */
+	char version[32]; /* of the program that made it */
 	bool degraded;
 	char **tags;
 	size_t n_tags;

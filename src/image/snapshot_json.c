@@ -44,14 +44,21 @@ static const struct field disk_fields[] = {
 	{0},
 };
 static const struct field snapshot_fields[] = {
-	FIELD(snapshot, host, FIELD_TEXT),	    FIELD(snapshot, time, FIELD_TIME),
+	FIELD(snapshot, host, FIELD_TEXT),
+	FIELD(snapshot, time, FIELD_TIME),
 	FIELD(snapshot, time_ns, FIELD_U32),
-	FIELD(snapshot, seconds, FIELD_SECONDS),    FIELD(snapshot, version, FIELD_TEXT),
-	FIELD(snapshot, degraded, FIELD_BOOL),	    FIELD(snapshot, disk_bytes, FIELD_U64),
-	FIELD(snapshot, used_bytes, FIELD_U64),	    FIELD(snapshot, read_bytes, FIELD_U64),
-	FIELD(snapshot, metadata_bytes, FIELD_U64), FIELD(snapshot, new_bytes, FIELD_U64),
-	FIELD(snapshot, stored_bytes, FIELD_U64),   FIELD(snapshot, chunks, FIELD_U64),
-	FIELD(snapshot, new_chunks, FIELD_U64),	    {0},
+	FIELD(snapshot, seconds, FIELD_SECONDS),
+	FIELD(snapshot, version, FIELD_TEXT),
+	FIELD(snapshot, degraded, FIELD_BOOL),
+	FIELD(snapshot, disk_bytes, FIELD_U64),
+	FIELD(snapshot, used_bytes, FIELD_U64),
+	FIELD(snapshot, read_bytes, FIELD_U64),
+	FIELD(snapshot, metadata_bytes, FIELD_U64),
+	FIELD(snapshot, new_bytes, FIELD_U64),
+	FIELD(snapshot, stored_bytes, FIELD_U64),
+	FIELD(snapshot, chunks, FIELD_U64),
+	FIELD(snapshot, new_chunks, FIELD_U64),
+	{0},
 };
 
 /* A field's value, or NULL when JSON cannot hold it. */

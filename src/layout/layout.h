@@ -52,7 +52,8 @@ void layout_free(struct layout *l);
 const char *layout_table_name(enum layout_table t);
 
 /* What libblkid sees in a region: a name such as "crypto_LUKS", "LVM2_member", "BitLocker", "swap", "xfs". Empty when
- * unknown or when the disk has no descriptor. False when it sees signs of several things at once; name is empty then. */
+ * unknown or when the disk has no descriptor. False when it sees signs of several things at once; name is empty then.
+ */
 bool layout_identify(struct disk *d, const struct region *r, char *name, size_t name_bytes);
 
 #endif

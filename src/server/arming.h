@@ -11,8 +11,8 @@ void arming_describe(struct server *s, const struct job *j, const struct arming 
 int arming_arm(struct server *s, const struct job *j, struct error *err);
 /* Disarms every NIC of a job's host and forgets the plain tokens. Failures are logged only. */
 void arming_disarm(struct server *s, int64_t job);
-/* Disarms every NIC that arming_arm() armed for a job that was moved on or ended by somebody else meanwhile: its tokens may be
- * forgotten already. For the conductor's thread, which alone arms: no later job of the host can be armed yet. */
+/* Disarms every NIC that arming_arm() armed for a job that was moved on or ended by somebody else meanwhile: its tokens
+ * may be forgotten already. For the conductor's thread, which alone arms: no later job of the host can be armed yet. */
 void arming_undo(struct server *s, int64_t job);
 /* Sends one magic packet for each NIC of a job's host out of each interface. 0, or negative when none went out. */
 int arming_wake(struct server *s, const struct job *j, struct error *err);

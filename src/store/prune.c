@@ -261,10 +261,11 @@ static int check_fresh(struct prune *p, struct error *err)
 		struct store_place place = {.pack = p->fresh.id, .offset = e->offset, .body_bytes = e->body_bytes};
 
 		if (!frame_sound(p, rd, &e->hash, &place, &frame))
-			r = error_set(err, -ERR_DAMAGED,
-				      "%s does not hold chunk %s, which was just written there; the packs it came from were "
-				      "left where they are",
-				      pack_name_format(&p->fresh.id, name), hash_format(&e->hash, hex));
+			r = error_set(
+				err, -ERR_DAMAGED,
+				"%s does not hold chunk %s, which was just written there; the packs it came from were "
+				"left where they are",
+				pack_name_format(&p->fresh.id, name), hash_format(&e->hash, hex));
 	}
 	store_reader_return(p->store, rd);
 	return r;

@@ -180,8 +180,8 @@ int wire_job_encode(const struct wire_job *j, struct buf *out)
 		      (json_int_t)j->job, "kind", wire_kind_name(j->kind), "host", fields_string(j->host), "after",
 		      wire_after_name(j->after), "tags", tags, "disk",
 		      j->disk[0] ? fields_string(j->disk) : json_null(), "full", (int)j->full, "read_back",
-		      (int)j->read_back, "allow_single", (int)j->allow_single, "against_disk", (int)j->against_disk, "time",
-		      (json_int_t)j->time);
+		      (int)j->read_back, "allow_single", (int)j->allow_single, "against_disk", (int)j->against_disk,
+		      "time", (json_int_t)j->time);
 	if (failed) {
 		json_decref(o);
 		return -ENOMEM;

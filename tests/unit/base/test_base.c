@@ -4,8 +4,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,8 +48,15 @@ static void every_error_has_its_exit_code(void **state)
 	static const struct {
 		int code;
 		enum exit_code exit;
-	} rows[] = {{0, 0}, {-EIO, 1}, {-ERR_USAGE, 2}, {-ERR_VERSION, 2}, {-ERR_REFUSED, 4}, {-ERR_DAMAGED, 5},
-		    {-ERR_UNREACHABLE, 6}, {-ERR_CANCELLED, 130}, {-ERR_FORMAT, 1}};
+	} rows[] = {{0, 0},
+		    {-EIO, 1},
+		    {-ERR_USAGE, 2},
+		    {-ERR_VERSION, 2},
+		    {-ERR_REFUSED, 4},
+		    {-ERR_DAMAGED, 5},
+		    {-ERR_UNREACHABLE, 6},
+		    {-ERR_CANCELLED, 130},
+		    {-ERR_FORMAT, 1}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

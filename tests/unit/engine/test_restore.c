@@ -156,8 +156,8 @@ static void test_interrupted(void **state)
 	}
 }
 
-/* Every single write fails once, on a disk small enough for that. Until the last writes nothing at the disk's start tells
- * of a table or a file system; once something does, all else is in place. */
+/* Every single write fails once, on a disk small enough for that. Until the last writes nothing at the disk's start
+ * tells of a table or a file system; once something does, all else is in place. */
 static void test_table_comes_last(void **state)
 {
 	enum { SMALL = 5 << 20, HEAD = 128 << 10 };
@@ -263,8 +263,11 @@ static void cached_drop(struct disk *d, uint64_t offset, uint64_t length)
 
 static void test_stale_cache(void **state)
 {
-	static const struct disk_ops ops = {
-		.name = "cached", .read = cached_read, .write = cached_write, .flush = cached_flush, .drop_cache = cached_drop};
+	static const struct disk_ops ops = {.name = "cached",
+					    .read = cached_read,
+					    .write = cached_write,
+					    .flush = cached_flush,
+					    .drop_cache = cached_drop};
 	struct fixture *f = *state;
 	struct cached_disk c = {.d = {.ops = &ops, .size_bytes = SIZE, .sector_bytes = 512, .fd = -1}};
 	struct restore_result r;

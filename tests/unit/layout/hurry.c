@@ -1,6 +1,6 @@
 /*
- * Loaded into the tools that make test images: sgdisk sleeps a second and syncs every file system of the machine after each
- * write, sfdisk sleeps a quarter of a second; for an image file that proves nothing.
+ * Loaded into the tools that make test images: sgdisk sleeps a second and syncs every file system of the machine after
+ * each write, sfdisk sleeps a quarter of a second; for an image file that proves nothing.
  */
 #include <time.h>
 #include <unistd.h>

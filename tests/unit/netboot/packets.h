@@ -1,6 +1,6 @@
 /*
- * UDP payloads that real firmware sent, in hex: SeaBIOS with the iPXE boot ROM of QEMU 7.2, OVMF 2022.11 and the iPXE of
- * Debian 12, captured on a bridge with tcpdump.
+ * UDP payloads that real firmware sent, in hex: SeaBIOS with the iPXE boot ROM of QEMU 7.2, OVMF 2022.11 and the iPXE
+ * of Debian 12, captured on a bridge with tcpdump.
  */
 #ifndef TEST_NETBOOT_PACKETS_H
 #define TEST_NETBOOT_PACKETS_H

@@ -122,7 +122,7 @@ static int run_local(const struct cli_args *args, struct error *err)
 	if (r == 0)
 		r = cli_open_store(args, &store, err);
 	if (r == 0)
-		r = store_open_sink(store, &sink, err);
+		r = store_open_own_sink(store, &sink, err);
 	if (r == 0) {
 		cli_catch_interrupts();
 		r = backup_run(disks, n, sink, &snap, dry, &engine, err);

@@ -12,6 +12,7 @@ struct store_sink {
 	struct chunk_sink sink;
 	struct store *store;
 	int lock;
+	bool own; /* what is put was hashed in this process */
 };
 
 static struct store_sink *sink_of(struct chunk_sink *s)
@@ -67,13 +68,14 @@ static int check_envelope(const struct chunk_frame *f, struct error *err)
 	return 0;
 }
 
+/* reader NULL: the frame is taken at its word. */
 static int put_new(struct store *s, struct store_reader *reader, const struct chunk_frame *frame, uint64_t generation,
 		   uint64_t *stored_bytes, struct error *err)
 {
 	bool added = false;
 	int r = check_envelope(frame, err);
 
-	if (r == 0)
+	if (r == 0 && reader)
 		r = chunk_decode(reader->coder, frame, reader->plain, err);
 	if (r == 0)
 		r = put_checked(s, frame, generation, &added, err);
@@ -85,7 +87,8 @@ static int put_new(struct store *s, struct store_reader *reader, const struct ch
 static int sink_put(struct chunk_sink *cs, const struct chunk_frame *frames, size_t n, uint64_t *stored_bytes,
 		    struct error *err)
 {
-	struct store *s = sink_of(cs)->store;
+	const struct store_sink *k = sink_of(cs);
+	struct store *s = k->store;
 	struct hash *hashes = malloc((n ? n : 1) * sizeof *hashes);
 	uint32_t *sizes = malloc((n ? n : 1) * sizeof *sizes);
 	struct store_reader *reader = NULL;
@@ -96,7 +99,7 @@ static int sink_put(struct chunk_sink *cs, const struct chunk_frame *frames, siz
 		hashes[i] = frames[i].hash;
 	if (r == 0)
 		r = store_find_sizes(s, hashes, n, sizes, err);
-	if (r == 0)
+	if (r == 0 && !k->own)
 		r = store_reader_borrow(s, &reader, err);
 	for (size_t i = 0; i < n && r == 0; i++)
 		if (sizes[i] == 0)
@@ -151,7 +154,7 @@ static const struct chunk_sink_ops store_sink_ops = {
 	.close = sink_close,
 };
 
-int store_open_sink(struct store *s, struct chunk_sink **out, struct error *err)
+static int open_sink(struct store *s, bool own, struct chunk_sink **out, struct error *err)
 {
 	struct store_sink *k = calloc(1, sizeof *k);
 	int r;
@@ -160,6 +163,7 @@ int store_open_sink(struct store *s, struct chunk_sink **out, struct error *err)
 		return error_errno(err, ENOMEM, "cannot open the store for writing");
 	k->sink.ops = &store_sink_ops;
 	k->store = s;
+	k->own = own;
 	r = store_lock_take(s, false, &k->lock, err);
 	if (r < 0) {
 		free(k);
@@ -181,4 +185,14 @@ int store_open_sink(struct store *s, struct chunk_sink **out, struct error *err)
 	}
 	*out = &k->sink;
 	return 0;
+}
+
+int store_open_sink(struct store *s, struct chunk_sink **out, struct error *err)
+{
+	return open_sink(s, false, out, err);
+}
+
+int store_open_own_sink(struct store *s, struct chunk_sink **out, struct error *err)
+{
+	return open_sink(s, true, out, err);
 }

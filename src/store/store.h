@@ -33,6 +33,9 @@ int store_get_facts(struct store *s, struct store_facts *out, struct error *err)
 
 /* A sink for one backup; holds a lock that keeps prune away until it is closed. */
 int store_open_sink(struct store *s, struct chunk_sink **out, struct error *err);
+/* The same for an engine in this very process, which has just hashed and packed what it puts: the frames are not unpacked
+ * and hashed once more. Never for what came from another machine. */
+int store_open_own_sink(struct store *s, struct chunk_sink **out, struct error *err);
 /* A source for restores and verification; likewise. */
 int store_open_source(struct store *s, struct chunk_source **out, struct error *err);
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct progress {
-	const char *phase;	/* "planning", "reading", "writing", "checking", "committing": static text */
+	const char *phase;	/* "planning", "reading", "writing", "checking", "committing" …: static text */
 	uint64_t done_bytes;	/* of this phase */
 	uint64_t total_bytes;	/* of this phase; 0 when unknown */
 	uint64_t new_bytes;	/* backup: plain bytes of chunks the store did not have */

@@ -21,8 +21,8 @@ static bool is_over(const char *state)
 /* Static texts for struct progress, which keeps no copies. */
 static const char *phase_of(const json_t *job)
 {
-	static const char *const known[] = {"planning",	  "reading",   "writing",   "checking",
-					    "committing", "comparing", "verifying", "fetching"};
+	static const char *const known[] = {"planning",	 "reading",   "writing",  "checking", "committing",
+					    "comparing", "verifying", "fetching", "finishing"};
 	const char *phase = remote_text(job, "phase");
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)

@@ -52,11 +52,13 @@ static int walk(struct restore *r, const char *phase, uint64_t total)
 static int write_pass(struct restore *r, enum restore_pass pass, struct error *err)
 {
 	uint64_t before = atomic_load(&r->written_bytes);
+	bool body = pass == RESTORE_BODY;
 	int rc;
 
 	r->pass = pass;
 	r->checking = false;
-	rc = walk(r, "writing", r->source_disk->used_bytes);
+	/* The passes behind the body are short; as phases of their own they would count from zero again. */
+	rc = walk(r, body ? "writing" : "finishing", body ? r->source_disk->used_bytes : 0);
 	if (rc < 0 || atomic_load(&r->written_bytes) == before)
 		return rc;
 	rc = disk_flush(r->target, err);
@@ -64,7 +66,7 @@ static int write_pass(struct restore *r, enum restore_pass pass, struct error *e
 		return rc;
 	disk_drop_cache(r->target, 0, r->target->size_bytes);
 	r->checking = true;
-	return walk(r, "checking", atomic_load(&r->written_bytes) - before);
+	return walk(r, body ? "checking" : "finishing", body ? atomic_load(&r->written_bytes) - before : 0);
 }
 
 static int check_target(const struct snapshot_disk *s, const struct disk *target, struct error *err)

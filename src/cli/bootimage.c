@@ -16,27 +16,24 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-/* A program or script of ours: beside g4l in a build tree, or where it is installed. */
-static int locate(const char *beside, const char *installed, char to[PATH_MAX], struct error *err)
+/* A program or script of ours: where it is built, or where it is installed, both seen from g4l's own place. */
+static int locate(const char *built, const char *installed, char to[PATH_MAX], struct error *err)
 {
+	const char *const places[] = {built, installed};
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	char *slash;
 
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash) {
-			*slash = '\0';
-			snprintf(to, PATH_MAX, "%s/%s", self, beside);
-			if (access(to, X_OK) == 0)
-				return 0;
-		}
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		snprintf(to, PATH_MAX, "%s/%s", self, places[i]);
+		if (access(to, X_OK) == 0)
+			return 0;
 	}
-	snprintf(to, PATH_MAX, "%s", installed);
-	if (access(to, X_OK) == 0)
-		return 0;
-	return error_set(err, -ENOENT, "%s is missing: is ghost4linux installed completely?", installed);
+	return error_set(err, -ENOENT, "%s is missing: is ghost4linux installed completely?", to);
 }
 
 static int wait_for(pid_t pid, struct error *err)
@@ -64,9 +61,9 @@ static int run(const struct cli_args *args, struct error *err)
 
 	if (strcmp(args->operands[0], "build") != 0)
 		return error_set(err, -ERR_USAGE, "g4l bootimage knows build, not '%s'", args->operands[0]);
-	r = locate("../../boot/build-image", G4L_LIBEXEC "/boot/build-image", script, err);
+	r = locate("../../boot/build-image", "../libexec/ghost4linux/boot/build-image", script, err);
 	if (r == 0 && !cli_flag(args, "agent"))
-		r = locate("../agent/g4l-agent", G4L_LIBEXEC "/g4l-agent", agent, err);
+		r = locate("../agent/g4l-agent", "../libexec/ghost4linux/g4l-agent", agent, err);
 	if (r < 0)
 		return r;
 	argv[n++] = script;

@@ -83,6 +83,14 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
+/* Ciphers in the order of preference. A processor without AES instructions encrypts ten times as fast with ChaCha20. */
+static const char *ciphers(void)
+{
+	return __builtin_cpu_supports("aes")
+		       ? "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+		       : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
+}
+
 /* What is the same for all requests of a connection. */
 static int set_connection(const struct wire_client *c, CURL *curl)
 {
@@ -95,6 +103,7 @@ static int set_connection(const struct wire_client *c, CURL *curl)
 	/* The certificate is the server's own: the pinned key is what proves it. An answer without a certificate would
 	 * pass by the pin, which TLS 1.3 does not allow. */
 	bad |= curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
+	bad |= curl_easy_setopt(curl, CURLOPT_TLS13_CIPHERS, ciphers());
 	bad |= curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
 	bad |= curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
 	bad |= curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, c->pin);

@@ -1,4 +1,4 @@
-/* The figures of a job as JSON: the same objects that `g4l … --json` prints (CLI.md). */
+/* The figures of a job as JSON: the same objects that `g4l … --json` prints. */
 #ifndef G4L_AGENT_STATS_H
 #define G4L_AGENT_STATS_H
 
